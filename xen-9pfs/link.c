@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Link: see link.h. */
+#include "xen-9pfs/link.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+int link_send(int fd, const LinkMessage *message)
+{
+    ssize_t sent = send(fd, message, sizeof(*message), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    return sent < 0 ? -errno : 0;
+}
+
+int link_receive(int fd, LinkMessage *message)
+{
+    ssize_t received = recv(fd, message, sizeof(*message), MSG_DONTWAIT | MSG_TRUNC);
+
+    if (received == 0)
+        return 0;
+    if (received < 0)
+        return errno == ECONNRESET ? 0 : -errno;
+    if ((size_t)received != sizeof(*message) || message->version != LINK_VERSION)
+        return -EPROTO;
+    message->setup.security_model[sizeof(message->setup.security_model) - 1] = '\0';
+    message->setup.path[sizeof(message->setup.path) - 1] = '\0';
+    message->text[sizeof(message->text) - 1] = '\0';
+    return 1;
+}

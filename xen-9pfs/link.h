@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Link: the conversation between the supervisor and one worker.
+ *
+ * A worker inherits a listening Unix socket (SOCK_SEQPACKET) as descriptor LINK_LISTEN_FD. The
+ * supervisor that started the worker connects to that socket, and so does a later supervisor that
+ * adopts it: both learn everything from the worker's LINK_HELLO. Each message is one packet of
+ * exactly sizeof(LinkMessage) bytes. The newest connection is the one that counts; a worker whose
+ * supervisor hangs up goes on serving and listens for the next.
+ *
+ *     supervisor                          worker
+ *         connect ------------------------>
+ *         <------------------------------- HELLO (state, and the setup if it has one)
+ *         SETUP (what to serve) ---------->       only after HELLO with LINK_STATE_EMPTY
+ *         <------------------------------- READY | FAILED (text)
+ *         STOP --------------------------->       the worker lets go of everything and exits
+ *         <------------------------------- FAILED (text) at any time: the device must be closed
+ *         <------------------------------- end of file: the worker is gone
+ *
+ * Both ends run the same build or neighbouring versions of it; LINK_VERSION changes when the
+ * layout does, and a supervisor stops a worker that speaks another version.
+ */
+#ifndef XEN_9PFS_LINK_H
+#define XEN_9PFS_LINK_H
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+    LINK_VERSION = 1,
+    LINK_LISTEN_FD = 3,
+    LINK_MAX_RINGS = 8,
+    LINK_TEXT_SIZE = 512,
+};
+
+/* What a worker serves: validated by the supervisor, never changed during a worker's life. */
+typedef struct LinkSetup {
+    uint32_t domid; /* the frontend's domain */
+    uint32_t devid;
+    uint32_t n_rings;                        /* 1 ... LINK_MAX_RINGS */
+    uint32_t ring_ref[LINK_MAX_RINGS];       /* grant reference of each ring's interface page */
+    uint32_t event_channel[LINK_MAX_RINGS];  /* the frontend's port of each ring */
+    char security_model[32];                 /* "none" or "passthrough" */
+    char path[PATH_MAX];                     /* the export, an absolute path */
+} LinkSetup;
+
+typedef enum LinkType {
+    LINK_HELLO = 1,
+    LINK_SETUP,
+    LINK_READY,
+    LINK_FAILED,
+    LINK_STOP,
+} LinkType;
+
+typedef enum LinkState {
+    LINK_STATE_EMPTY = 1, /* waits for a setup */
+    LINK_STATE_READY,     /* serves the rings */
+    LINK_STATE_FAILED,    /* serves nothing any more and waits for STOP */
+} LinkState;
+
+typedef struct LinkMessage {
+    uint32_t version; /* LINK_VERSION */
+    uint32_t type;    /* LinkType */
+    uint32_t state;   /* LinkState, in HELLO */
+    int32_t pid;      /* the worker's process id, in HELLO */
+    LinkSetup setup;  /* in SETUP, and in HELLO unless LINK_STATE_EMPTY */
+    char text[LINK_TEXT_SIZE]; /* what went wrong, in FAILED, and in HELLO with LINK_STATE_FAILED */
+} LinkMessage;
+
+/* Sends one message. Returns 0 or a negative errno; never blocks (-EAGAIN when the peer does not
+ * read). */
+int link_send(int fd, const LinkMessage *message);
+
+/* Receives one message. Returns 1 for a message, 0 at end of file, or a negative errno: -EAGAIN
+ * when none is waiting, -EPROTO for a packet of another size or version. All strings in it are
+ * terminated. */
+int link_receive(int fd, LinkMessage *message);
+
+#endif
