@@ -3,7 +3,20 @@
 #include "xen-9pfs/link.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
+
+bool link_setup_equal(const LinkSetup *a, const LinkSetup *b)
+{
+    if (a->domid != b->domid || a->devid != b->devid || a->n_rings != b->n_rings)
+        return false;
+    for (uint32_t ring = 0; ring < a->n_rings && ring < LINK_MAX_RINGS; ring++) {
+        if (a->ring_ref[ring] != b->ring_ref[ring] ||
+            a->event_channel[ring] != b->event_channel[ring])
+            return false;
+    }
+    return strcmp(a->security_model, b->security_model) == 0 && strcmp(a->path, b->path) == 0;
+}
 
 int link_send(int fd, const LinkMessage *message)
 {

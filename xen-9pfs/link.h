@@ -24,6 +24,7 @@
 #define XEN_9PFS_LINK_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,11 +39,11 @@ enum {
 typedef struct LinkSetup {
     uint32_t domid; /* the frontend's domain */
     uint32_t devid;
-    uint32_t n_rings;                        /* 1 ... LINK_MAX_RINGS */
-    uint32_t ring_ref[LINK_MAX_RINGS];       /* grant reference of each ring's interface page */
-    uint32_t event_channel[LINK_MAX_RINGS];  /* the frontend's port of each ring */
-    char security_model[32];                 /* "none" or "passthrough" */
-    char path[PATH_MAX];                     /* the export, an absolute path */
+    uint32_t n_rings;                       /* 1 ... LINK_MAX_RINGS */
+    uint32_t ring_ref[LINK_MAX_RINGS];      /* grant reference of each ring's interface page */
+    uint32_t event_channel[LINK_MAX_RINGS]; /* the frontend's port of each ring */
+    char security_model[32];                /* "none" or "passthrough" */
+    char path[PATH_MAX];                    /* the export, an absolute path */
 } LinkSetup;
 
 typedef enum LinkType {
@@ -60,13 +61,16 @@ typedef enum LinkState {
 } LinkState;
 
 typedef struct LinkMessage {
-    uint32_t version; /* LINK_VERSION */
-    uint32_t type;    /* LinkType */
-    uint32_t state;   /* LinkState, in HELLO */
-    int32_t pid;      /* the worker's process id, in HELLO */
-    LinkSetup setup;  /* in SETUP, and in HELLO unless LINK_STATE_EMPTY */
+    uint32_t version;          /* LINK_VERSION */
+    uint32_t type;             /* LinkType */
+    uint32_t state;            /* LinkState, in HELLO */
+    int32_t pid;               /* the worker's process id, in HELLO */
+    LinkSetup setup;           /* in SETUP, and in HELLO unless LINK_STATE_EMPTY */
     char text[LINK_TEXT_SIZE]; /* what went wrong, in FAILED, and in HELLO with LINK_STATE_FAILED */
 } LinkMessage;
+
+/* True when both describe the same export to the same frontend over the same rings. */
+bool link_setup_equal(const LinkSetup *a, const LinkSetup *b);
 
 /* Sends one message. Returns 0 or a negative errno; never blocks (-EAGAIN when the peer does not
  * read). */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Buffers: see buffer.h. A free buffer holds the link of its free list in its own first bytes. */
+#include "common/buffer.h"
+
+#include <assert.h>
+#include <glib.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { N_CLASSES = 11 }; /* BUFFER_MIN << 0 ... BUFFER_MIN << 10 */
+
+typedef struct FreeBuffer {
+    struct FreeBuffer *next;
+} FreeBuffer;
+
+struct BufferPool {
+    GMutex lock;
+    FreeBuffer *free[N_CLASSES];
+    size_t kept; /* bytes on the free lists */
+    size_t keep;
+};
+
+G_STATIC_ASSERT((size_t)BUFFER_MIN << (N_CLASSES - 1) == BUFFER_MAX);
+
+BufferPool *buffer_pool_new(size_t keep)
+{
+    BufferPool *pool = g_new0(BufferPool, 1);
+
+    g_mutex_init(&pool->lock);
+    pool->keep = keep;
+    return pool;
+}
+
+void buffer_pool_free(BufferPool *pool)
+{
+    buffer_pool_trim(pool);
+    g_mutex_clear(&pool->lock);
+    g_free(pool);
+}
+
+static unsigned class_of_size(size_t size)
+{
+    unsigned class = 0;
+
+    while (((size_t)BUFFER_MIN << class) < size)
+        class++;
+    return class;
+}
+
+void *buffer_pool_get(BufferPool *pool, size_t size, size_t *actual)
+{
+    unsigned class = class_of_size(size);
+    FreeBuffer *buffer;
+
+    assert(size <= BUFFER_MAX);
+    *actual = (size_t)BUFFER_MIN << class;
+    g_mutex_lock(&pool->lock);
+    buffer = pool->free[class];
+    if (buffer) {
+        pool->free[class] = buffer->next;
+        pool->kept -= *actual;
+    }
+    g_mutex_unlock(&pool->lock);
+    return buffer ? (void *)buffer : malloc(*actual);
+}
+
+void buffer_pool_put(BufferPool *pool, void *buffer, size_t actual)
+{
+    FreeBuffer *entry = buffer;
+
+    if (!buffer)
+        return;
+    g_mutex_lock(&pool->lock);
+    if (pool->kept + actual <= pool->keep) {
+        unsigned class = class_of_size(actual);
+        entry->next = pool->free[class];
+        pool->free[class] = entry;
+        pool->kept += actual;
+        entry = NULL;
+    }
+    g_mutex_unlock(&pool->lock);
+    free(entry);
+}
+
+void buffer_pool_trim(BufferPool *pool)
+{
+    FreeBuffer *lists[N_CLASSES];
+
+    g_mutex_lock(&pool->lock);
+    for (unsigned class = 0; class < N_CLASSES; class++) {
+        lists[class] = pool->free[class];
+        pool->free[class] = NULL;
+    }
+    pool->kept = 0;
+    g_mutex_unlock(&pool->lock);
+
+    for (unsigned class = 0; class < N_CLASSES; class++) {
+        while (lists[class]) {
+            FreeBuffer *next = lists[class]->next;
+            free(lists[class]);
+            lists[class] = next;
+        }
+    }
+    malloc_trim(0);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fids: see fid.h. The table is split into shards with a lock each, so that requests on different
+ * fids rarely meet.
+ */
+#include "protocol/fid.h"
+
+#include <errno.h>
+
+enum { N_SHARDS = 16 };
+
+typedef struct Shard {
+    GMutex lock;
+    GHashTable *fids; /* number -> Fid, with a reference */
+} Shard;
+
+struct FidTable {
+    gatomicrefcount refs;
+    unsigned max_fids;
+    gint count; /* atomic */
+    Shard shards[N_SHARDS];
+};
+
+Fid *fid_new(uint32_t uid, FsNode *node, FsFile *file, int flags)
+{
+    Fid *fid = g_new0(Fid, 1);
+
+    g_atomic_ref_count_init(&fid->refs);
+    fid->uid = uid;
+    fid->node = fs_node_ref(node);
+    fid->file = file ? fs_file_ref(file) : NULL;
+    fid->flags = flags;
+    return fid;
+}
+
+Fid *fid_ref(Fid *fid)
+{
+    g_atomic_ref_count_inc(&fid->refs);
+    return fid;
+}
+
+void fid_unref(Fid *fid)
+{
+    if (!fid || !g_atomic_ref_count_dec(&fid->refs))
+        return;
+    fs_file_unref(fid->file);
+    fs_node_unref(fid->node);
+    g_free(fid);
+}
+
+FidTable *fid_table_new(unsigned max_fids)
+{
+    FidTable *table = g_new0(FidTable, 1);
+
+    g_atomic_ref_count_init(&table->refs);
+    table->max_fids = max_fids;
+    for (unsigned i = 0; i < N_SHARDS; i++) {
+        g_mutex_init(&table->shards[i].lock);
+        table->shards[i].fids =
+            g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)fid_unref);
+    }
+    return table;
+}
+
+FidTable *fid_table_ref(FidTable *table)
+{
+    g_atomic_ref_count_inc(&table->refs);
+    return table;
+}
+
+void fid_table_unref(FidTable *table)
+{
+    if (!g_atomic_ref_count_dec(&table->refs))
+        return;
+    for (unsigned i = 0; i < N_SHARDS; i++) {
+        g_hash_table_unref(table->shards[i].fids);
+        g_mutex_clear(&table->shards[i].lock);
+    }
+    g_free(table);
+}
+
+static Shard *shard_of(FidTable *table, uint32_t id)
+{
+    return &table->shards[id % N_SHARDS];
+}
+
+Fid *fid_table_get(FidTable *table, uint32_t id)
+{
+    Shard *shard = shard_of(table, id);
+    Fid *fid;
+
+    g_mutex_lock(&shard->lock);
+    fid = g_hash_table_lookup(shard->fids, GUINT_TO_POINTER(id));
+    if (fid)
+        fid_ref(fid);
+    g_mutex_unlock(&shard->lock);
+    return fid;
+}
+
+/* Counts one fid more. Returns false at the limit. */
+static bool count_one(FidTable *table)
+{
+    if ((unsigned)g_atomic_int_add(&table->count, 1) < table->max_fids)
+        return true;
+    g_atomic_int_add(&table->count, -1);
+    return false;
+}
+
+int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid)
+{
+    Shard *shard = shard_of(table, id);
+    Fid *replaced = NULL;
+    int error = 0;
+
+    g_mutex_lock(&shard->lock);
+    if (g_hash_table_lookup(shard->fids, GUINT_TO_POINTER(id)) != expected) {
+        error = -EBADF;
+    } else if (!expected && !count_one(table)) {
+        error = -ENFILE;
+    } else {
+        if (expected)
+            replaced = fid_ref(expected); /* its last reference must not go under the lock */
+        g_hash_table_insert(shard->fids, GUINT_TO_POINTER(id), fid_ref(fid));
+    }
+    g_mutex_unlock(&shard->lock);
+    fid_unref(replaced);
+    return error;
+}
+
+Fid *fid_table_take(FidTable *table, uint32_t id)
+{
+    Shard *shard = shard_of(table, id);
+    gpointer fid = NULL;
+
+    g_mutex_lock(&shard->lock);
+    if (g_hash_table_steal_extended(shard->fids, GUINT_TO_POINTER(id), NULL, &fid))
+        g_atomic_int_add(&table->count, -1);
+    g_mutex_unlock(&shard->lock);
+    return fid;
+}
+
+unsigned fid_table_count(FidTable *table)
+{
+    return (unsigned)g_atomic_int_get(&table->count);
+}

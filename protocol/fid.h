@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fids: the client's numbers for files, and the table of one session.
+ *
+ * A fid is immutable and reference-counted: what changes is the table. An operation that opens or
+ * moves a fid makes a new Fid and puts it in the old one's place when it has succeeded; one that
+ * failed or was cancelled leaves the table as it was. A request that still runs on a replaced or
+ * clunked fid keeps it alive.
+ *
+ * The table is reference-counted too: Tversion gives the session a new one, and requests of the
+ * time before finish against the old one, unseen.
+ */
+#ifndef PROTOCOL_FID_H
+#define PROTOCOL_FID_H
+
+#include "protocol/fs.h"
+
+typedef struct Fid {
+    gatomicrefcount refs;
+    uint32_t uid; /* n_uname of the attach it descends from */
+    FsNode *node;
+    FsFile *file; /* NULL unless open */
+    int flags;    /* host open flags, when open */
+} Fid;
+
+typedef struct FidTable FidTable;
+
+/* A new fid for `node` (and `file`, or NULL), owned by user `uid`; takes a reference on each. */
+Fid *fid_new(uint32_t uid, FsNode *node, FsFile *file, int flags);
+Fid *fid_ref(Fid *fid);
+void fid_unref(Fid *fid); /* NULL is allowed */
+
+/* A new table with one reference, which holds at most `max_fids`. */
+FidTable *fid_table_new(unsigned max_fids);
+FidTable *fid_table_ref(FidTable *table);
+void fid_table_unref(FidTable *table); /* the last one lets go of every fid */
+
+/* The fid numbered `id`, with a reference for the caller, or NULL. */
+Fid *fid_table_get(FidTable *table, uint32_t id);
+
+/* Enters `fid` as `id`, taking a reference. `expected` is what must be there now: NULL for a new
+ * number. Returns 0, -EBADF when something else is there, -ENFILE when the table is full. */
+int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid);
+
+/* Takes `id` out. Returns the fid with the table's reference, now the caller's, or NULL. */
+Fid *fid_table_take(FidTable *table, uint32_t id);
+
+unsigned fid_table_count(FidTable *table);
+
+#endif

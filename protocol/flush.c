@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Flush: cancellation. Everything here runs on the reader.
+ *
+ * The rule: a request that a Tflush cancelled is answered with nothing, and what it held is
+ * released; a request that completed is answered; Rflush comes after either. A Tflush goes through
+ * these steps, most of the time through one:
+ *
+ *  1. Its target is in the tag table. A queued target is taken out of the queue, and that was all.
+ *     A running one is marked; the Tflush joins its waiters and comes back when it has ended.
+ *  2. Its target is unknown. It may still lie on another channel, since a client may send the
+ *     Tflush elsewhere: the Tflush waits until whatever was published there before it has been
+ *     taken. A target that shows up meanwhile is discarded before it starts.
+ *  3. Its target was answered on another channel. The client may look at that one later than at
+ *     the channel of the Rflush, so the Rflush waits until that reply has been consumed - for
+ *     SETTLE_USEC at most, since a client is free not to look.
+ *
+ * A Tflush whose target is a Tflush waits for its end like for any other; but never for one that
+ * was taken later than itself, so that no two wait for each other.
+ */
+#include <errno.h>
+
+#include "common/trace.h"
+#include "protocol/session.h"
+
+enum { SETTLE_USEC = 100 * 1000 };
+
+static void append_waiter(Request *target, Request *flush)
+{
+    Request **end = &target->waiters;
+
+    while (*end)
+        end = &(*end)->next_waiter;
+    flush->next_waiter = NULL;
+    *end = flush;
+}
+
+typedef enum Attach {
+    ATTACH_UNKNOWN, /* no such request */
+    ATTACH_WAITS,   /* the flush waits for it */
+    ATTACH_REMOVED, /* the request was queued and is gone */
+} Attach;
+
+/* Step 1: finds the request that `flush` names and cancels it. */
+static Attach attach(Session *session, Request *flush)
+{
+    uint16_t tag = flush->t.flush.oldtag;
+    Attach result = ATTACH_WAITS;
+    Request *target;
+
+    tag_lock(&session->tags, tag);
+    target = session->tags.slots[tag];
+    if (!target || (target->t.type == P9_TFLUSH && target->id > flush->id)) {
+        target = NULL;
+        result = ATTACH_UNKNOWN;
+    } else if (pool_cancel(session->pool, &target->job)) {
+        result = ATTACH_REMOVED;
+    } else {
+        target->cancelled = true;
+        append_waiter(target, flush);
+    }
+    tag_unlock(&session->tags, tag);
+
+    if (result == ATTACH_REMOVED)
+        request_finish(target);
+    return result;
+}
+
+/* Lets `flush` wait until channel `c` has passed `position`. */
+static void wait_for(Request *flush, const Channel *c, uint32_t position)
+{
+    flush->flush.on_channels |= 1u << c->index;
+    flush->flush.mark[c->index] = position;
+}
+
+static void begin_taking(Session *session, Request *flush)
+{
+    flush->flush.taking = true;
+    for (unsigned i = 0; i < session->n_channels; i++) {
+        Channel *c = session->channels[i];
+        if (c != flush->channel)
+            wait_for(flush, c, c->ops->out_published(c));
+    }
+    session->n_flushes_taking++;
+}
+
+/* Step 3. `answered_on` is the channel of the target's reply, or NULL when it may be any. */
+static void begin_settling(Session *session, Request *flush, const Channel *answered_on)
+{
+    flush->flush.taking = false;
+    flush->flush.on_channels = 0;
+    flush->flush.deadline = g_get_monotonic_time() + SETTLE_USEC;
+    for (unsigned i = 0; i < session->n_channels; i++) {
+        Channel *c = session->channels[i];
+        if (c != flush->channel && (!answered_on || c == answered_on))
+            wait_for(flush, c, c->ops->in_published(c));
+    }
+}
+
+static bool channel_passed(const Request *flush, Channel *c)
+{
+    uint32_t mark = flush->flush.mark[c->index];
+
+    return flush->flush.taking ? c->ops->out_taken(c, mark) : c->ops->in_consumed(c, mark);
+}
+
+/* True when every channel that `flush` waits for has passed its mark. */
+static bool all_passed(Session *session, Request *flush)
+{
+    for (unsigned i = 0; i < session->n_channels; i++) {
+        unsigned bit = 1u << i;
+        if ((flush->flush.on_channels & bit) && channel_passed(flush, session->channels[i]))
+            flush->flush.on_channels &= ~bit;
+    }
+    return flush->flush.on_channels == 0;
+}
+
+int flush_run(Request *flush)
+{
+    Session *session = flush->session;
+
+    if (flush->t.flush.oldtag == flush->t.tag)
+        return 0;
+    switch (attach(session, flush)) {
+    case ATTACH_REMOVED:
+        return 0;
+    case ATTACH_WAITS:
+        return OP_LATER;
+    case ATTACH_UNKNOWN:
+        break;
+    }
+    begin_taking(session, flush);
+    g_queue_push_tail(&session->flushes, flush);
+    return OP_LATER;
+}
+
+/* True when `flush` waits for requests that were published before it, and `r` is its target. */
+static bool flush_wants(const Request *flush, Request *r)
+{
+    const Channel *c = r->channel;
+
+    if (!flush->flush.taking || flush->t.flush.oldtag != r->t.tag || r->t.type == P9_TFLUSH)
+        return false;
+    if (!(flush->flush.on_channels & (1u << c->index)))
+        return false;
+    return (int32_t)(flush->flush.mark[c->index] - r->channel->ops->out_position(r->channel)) >= 0;
+}
+
+bool flush_discards(Session *session, Request *r)
+{
+    for (GList *l = session->flushes.head; l; l = l->next) {
+        if (flush_wants(l->data, r)) {
+            request_finish(r);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes the Tflushes whose targets have ended into the list of those that settle. Returns false
+ * when there was none. */
+static bool collect_released(Session *session)
+{
+    Request *released;
+
+    g_mutex_lock(&session->released_lock);
+    released = session->released;
+    session->released = NULL;
+    session->released_end = &session->released;
+    g_mutex_unlock(&session->released_lock);
+
+    for (Request *flush = released, *next; flush; flush = next) {
+        next = flush->next_waiter;
+        flush->next_waiter = NULL;
+        begin_settling(session, flush, flush->settle);
+        if (!flush->settle)
+            flush->flush.on_channels = 0; /* its target got no reply: nothing to wait for */
+        g_queue_push_tail(&session->flushes, flush);
+    }
+    return released != NULL;
+}
+
+/* Moves one waiting Tflush on. Returns true when it has ended. */
+static bool advance(Session *session, Request *flush, int64_t now)
+{
+    bool passed = all_passed(session, flush);
+
+    if (flush->flush.taking && passed) {
+        session->n_flushes_taking--;
+        begin_settling(session, flush, NULL);
+        passed = all_passed(session, flush);
+    }
+    if (!passed && (flush->flush.taking || now < flush->flush.deadline))
+        return false;
+    request_respond(flush, 0);
+    return true;
+}
+
+static void advance_all(Session *session)
+{
+    int64_t now = g_get_monotonic_time();
+    GList *next;
+
+    for (GList *l = session->flushes.head; l; l = next) {
+        next = l->next;
+        if (advance(session, l->data, now))
+            g_queue_delete_link(&session->flushes, l);
+    }
+}
+
+bool flush_tend(Session *session)
+{
+    /* A Tflush that ends here may release another one that waited for it. */
+    do {
+        if (!g_queue_is_empty(&session->flushes))
+            advance_all(session);
+    } while (collect_released(session));
+    return !g_queue_is_empty(&session->flushes);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fs: reference counts of nodes and files, see fs.h. */
+#include "protocol/fs.h"
+
+#include <sys/stat.h>
+
+void fs_node_init(FsNode *node, Fs *fs, FsClass class, mode_t mode)
+{
+    node->fs = fs;
+    node->class = class;
+    node->type = mode & S_IFMT;
+    g_atomic_ref_count_init(&node->refs);
+}
+
+FsNode *fs_node_ref(FsNode *node)
+{
+    g_atomic_ref_count_inc(&node->refs);
+    return node;
+}
+
+void fs_node_unref(FsNode *node)
+{
+    if (node && g_atomic_ref_count_dec(&node->refs))
+        node->fs->ops->node_free(node);
+}
+
+void fs_file_init(FsFile *file, FsNode *node)
+{
+    file->node = fs_node_ref(node);
+    g_atomic_ref_count_init(&file->refs);
+}
+
+FsFile *fs_file_ref(FsFile *file)
+{
+    g_atomic_ref_count_inc(&file->refs);
+    return file;
+}
+
+void fs_file_unref(FsFile *file)
+{
+    FsNode *node;
+
+    if (!file || !g_atomic_ref_count_dec(&file->refs))
+        return;
+    node = file->node;
+    node->fs->ops->file_free(file);
+    fs_node_unref(node);
+}

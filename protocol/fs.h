@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fs: what the 9P core asks of a file system. An ops table, so that the same core serves a host
+ * directory (local.h) or a tree in memory (tests).
+ *
+ * A node is a file, whatever its name: it stays usable when it is renamed or unlinked. A file is
+ * an open node. Both are reference-counted by the core. Every operation returns 0 (or a count) or
+ * a negative errno, and may be called by several threads at once, also on one node or file.
+ *
+ * An operation marked [nowait] gets a flag: when it is true and the operation would have to wait
+ * for a disk or another machine, it returns -EAGAIN having changed nothing, and is called again
+ * without the flag on a thread that may wait.
+ */
+#ifndef PROTOCOL_FS_H
+#define PROTOCOL_FS_H
+
+#include <glib.h>
+#include <linux/stat.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include "protocol/wire.h"
+
+typedef struct FsOps FsOps;
+typedef struct statx FsAttr;
+
+/* What surely does not wait, by the kind of storage behind the file system. */
+typedef enum FsClass {
+    FS_MEMORY, /* nothing waits */
+    FS_LOCAL,  /* looking at a node that is held does not wait; data and names may */
+    FS_REMOTE, /* anything may wait */
+} FsClass;
+
+typedef struct Fs {
+    const FsOps *ops;
+    FsClass class; /* of the root; other nodes may be on other storage */
+} Fs;
+
+typedef struct FsNode {
+    Fs *fs;
+    gatomicrefcount refs;
+    mode_t type;    /* S_IFMT part; never changes */
+    FsClass class; /* of the storage that this node is on */
+} FsNode;
+
+typedef struct FsFile {
+    FsNode *node; /* holds a reference */
+    gatomicrefcount refs;
+} FsFile;
+
+/* The owner of what an operation creates. */
+typedef struct FsOwner {
+    uint32_t uid;
+    uint32_t gid;
+} FsOwner;
+
+/* Changes to a node. `valid` holds P9_SETATTR_ bits; a time without its _SET bit is "now". */
+typedef struct FsChange {
+    uint32_t valid;
+    mode_t mode;
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t size;
+    struct timespec atime;
+    struct timespec mtime;
+} FsChange;
+
+typedef struct FsEntry {
+    Qid qid;
+    uint64_t next; /* offset that continues behind this entry */
+    uint8_t type;  /* DT_ value */
+    const char *name;
+} FsEntry;
+
+/* Takes one directory entry. Returns false when it does not fit: it is then offered again. */
+typedef bool FsFill(void *context, const FsEntry *entry);
+
+struct FsOps {
+    /* The root of the tree. */
+    int (*root)(Fs *fs, FsNode **node);
+
+    /* Walks `n` (1 or more) checked names from `from`; ".." at the root stays there. On success, and
+     * also when a later name failed, *n_walked counts the names that were walked and `qids` their
+     * qids; *node is set only when all were. An error is returned only when the first failed.
+     * [nowait] */
+    int (*walk)(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
+                Qid qids[], unsigned *n_walked);
+
+    void (*node_free)(FsNode *node);
+
+    /* Fills in `attr` and `qid`; either may be NULL. `file` is an open file of the node, or NULL. */
+    int (*getattr)(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid);
+    int (*setattr)(FsNode *node, FsFile *file, const FsChange *change);
+    int (*readlink)(FsNode *node, char *target, size_t size, size_t *length);
+    int (*statfs)(FsNode *node, struct statfs *st);
+
+    /* Opens a regular file or directory; `flags` are the host's O_ACCMODE, O_TRUNC, O_APPEND,
+     * O_DSYNC, O_SYNC, O_DIRECTORY and O_NOATIME. Others are -ENXIO, symlinks -ELOOP. [nowait] */
+    int (*open)(FsNode *node, int flags, bool nowait, FsFile **file);
+
+    /* Creates and opens a regular file in `dir`; without O_EXCL an existing one is opened. */
+    int (*create)(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner owner,
+                  FsFile **file);
+    void (*file_free)(FsFile *file);
+
+    /* [nowait] */
+    ssize_t (*read)(FsFile *file, void *data, size_t size, uint64_t offset, bool nowait);
+    ssize_t (*write)(FsFile *file, const void *data, size_t size, uint64_t offset);
+    int (*fsync)(FsFile *file, bool data_only);
+
+    /* Offers the entries from `offset` on (0: the first) until `fill` refuses one or none is left. */
+    int (*readdir)(FsFile *dir, uint64_t offset, FsFill *fill, void *context);
+
+    int (*mkdir)(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid);
+    int (*mknod)(FsNode *dir, const char *name, mode_t mode, dev_t device, FsOwner owner, Qid *qid);
+    int (*symlink)(FsNode *dir, const char *name, const char *target, FsOwner owner, Qid *qid);
+    int (*link)(FsNode *dir, const char *name, FsNode *node);
+    int (*unlinkat)(FsNode *dir, const char *name, bool directory);
+    int (*renameat)(FsNode *old_dir, const char *old_name, FsNode *new_dir, const char *new_name);
+
+    /* The same for a node whose present name the file system finds out. */
+    int (*remove)(FsNode *node);
+    int (*rename)(FsNode *node, FsNode *new_dir, const char *new_name);
+};
+
+FsNode *fs_node_ref(FsNode *node);
+void fs_node_unref(FsNode *node); /* NULL is allowed */
+FsFile *fs_file_ref(FsFile *file);
+void fs_file_unref(FsFile *file); /* NULL is allowed */
+
+/* For implementations: starts a node with one reference. */
+void fs_node_init(FsNode *node, Fs *fs, FsClass class, mode_t mode);
+
+/* For implementations: starts a file with one reference, which takes one on `node`. */
+void fs_file_init(FsFile *file, FsNode *node);
+
+#endif

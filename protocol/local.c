@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Local: the export, nodes, qids and owners; see local.h. */
+#include "protocol/local_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/securebits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static int local_root(Fs *fs, FsNode **node);
+static void local_node_free(FsNode *node);
+
+static const FsOps local_ops = {
+    .root = local_root,
+    .walk = local_walk,
+    .node_free = local_node_free,
+    .getattr = local_getattr,
+    .setattr = local_setattr,
+    .readlink = local_readlink,
+    .statfs = local_statfs,
+    .open = local_open,
+    .create = local_create,
+    .file_free = local_file_free,
+    .read = local_read,
+    .write = local_write,
+    .fsync = local_fsync,
+    .readdir = local_readdir,
+    .mkdir = local_mkdir,
+    .mknod = local_mknod,
+    .symlink = local_symlink,
+    .link = local_link,
+    .unlinkat = local_unlinkat,
+    .renameat = local_renameat,
+    .remove = local_remove,
+    .rename = local_rename,
+};
+
+bool local_model_parse(const char *name, LocalModel *model)
+{
+    if (strcmp(name, "none") == 0)
+        *model = LOCAL_NONE;
+    else if (strcmp(name, "passthrough") == 0)
+        *model = LOCAL_PASSTHROUGH;
+    else
+        return false;
+    return true;
+}
+
+LocalFs *local_fs(const FsNode *node)
+{
+    return (LocalFs *)node->fs;
+}
+
+int local_fd(const FsNode *node)
+{
+    return ((const LocalNode *)node)->fd;
+}
+
+/*
+ * Storage classes, devices and qids
+ */
+
+/* What the file system behind `fd` can be trusted with. An unknown one is taken for remote. */
+static FsClass class_of(int fd)
+{
+    static const long local_types[] = {
+        EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,      BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
+        SQUASHFS_MAGIC,   REISERFS_SUPER_MAGIC, MSDOS_SUPER_MAGIC, ISOFS_SUPER_MAGIC,
+    };
+    struct statfs st;
+
+    if (fstatfs(fd, &st) != 0)
+        return FS_REMOTE;
+    if (st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC)
+        return FS_MEMORY;
+    for (size_t i = 0; i < G_N_ELEMENTS(local_types); i++) {
+        if (st.f_type == local_types[i])
+            return FS_LOCAL;
+    }
+    return FS_REMOTE;
+}
+
+/* A number that differs between devices in its upper 24 bits and is the same after a restart. The
+ * finaliser is that of MurmurHash3. */
+static uint64_t salt_of(dev_t device)
+{
+    uint64_t h = device;
+
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdULL;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53ULL;
+    h ^= h >> 33;
+    return (h | 1ULL << 63) & ~((1ULL << 40) - 1);
+}
+
+static bool salt_is_taken(const LocalFs *fs, uint64_t salt)
+{
+    for (unsigned i = 0; i < fs->n_devices; i++) {
+        if (fs->devices[i].salt == salt)
+            return true;
+    }
+    return false;
+}
+
+/* Called with the lock held. Past LOCAL_MAX_DEVICES devices are no longer kept apart by more than
+ * their salt's chance. */
+static LocalDevice add_device(LocalFs *fs, int fd, dev_t device)
+{
+    LocalDevice new = {.device = device, .salt = salt_of(device), .class = class_of(fd)};
+
+    while (salt_is_taken(fs, new.salt))
+        new.salt = (new.salt + (1ULL << 40)) | 1ULL << 63;
+    if (fs->n_devices < LOCAL_MAX_DEVICES)
+        fs->devices[fs->n_devices++] = new;
+    return new;
+}
+
+static bool find_device(const LocalFs *fs, dev_t device, LocalDevice *found)
+{
+    for (unsigned i = 0; i < fs->n_devices; i++) {
+        if (fs->devices[i].device == device) {
+            *found = fs->devices[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+LocalDevice local_device(LocalFs *fs, int fd, dev_t device)
+{
+    LocalDevice found;
+
+    if (device == fs->devices[0].device)
+        return fs->devices[0];
+    g_mutex_lock(&fs->device_lock);
+    if (!find_device(fs, device, &found))
+        found = add_device(fs, fd, device);
+    g_mutex_unlock(&fs->device_lock);
+    return found;
+}
+
+dev_t local_attr_device(const FsAttr *attr)
+{
+    return makedev(attr->stx_dev_major, attr->stx_dev_minor);
+}
+
+uint8_t local_qid_type(mode_t mode)
+{
+    if (S_ISDIR(mode))
+        return P9_QTDIR;
+    return S_ISLNK(mode) ? P9_QTSYMLINK : P9_QTFILE;
+}
+
+/* Changes with every change that moves a time stamp or the size; 0 would mean "do not cache". */
+static uint32_t qid_version(const FsAttr *attr)
+{
+    uint64_t v = (uint64_t)attr->stx_ctime.tv_sec * 1000000007u + attr->stx_ctime.tv_nsec;
+
+    v = v * 31 + (uint64_t)attr->stx_mtime.tv_sec * 1000000007u + attr->stx_mtime.tv_nsec;
+    v = v * 31 + attr->stx_size;
+    v ^= v >> 32;
+    return (uint32_t)v ? (uint32_t)v : 1;
+}
+
+void local_fill_qid(LocalFs *fs, const FsAttr *attr, Qid *qid)
+{
+    LocalDevice device = local_device(fs, fs->root_fd, local_attr_device(attr));
+
+    qid->type = local_qid_type(attr->stx_mode);
+    qid->version = qid_version(attr);
+    qid->path = attr->stx_ino ^ device.salt;
+}
+
+int local_statx(int dir_fd, const char *name, bool nowait, FsAttr *attr)
+{
+    int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+
+    if (nowait)
+        flags |= AT_STATX_DONT_SYNC;
+    return statx(dir_fd, name, flags, LOCAL_ATTR_MASK, (struct statx *)attr) == 0 ? 0 : -errno;
+}
+
+/*
+ * Nodes
+ */
+
+int local_node_new(LocalFs *fs, int fd, bool nowait, FsNode **node, Qid *qid)
+{
+    LocalDevice device;
+    LocalNode *new;
+    FsAttr attr;
+    int error = local_statx(fd, "", nowait, &attr);
+
+    if (error) {
+        close(fd);
+        return error;
+    }
+    device = local_device(fs, fd, local_attr_device(&attr));
+    new = g_new0(LocalNode, 1);
+    fs_node_init(&new->base, &fs->base, device.class, attr.stx_mode);
+    new->fd = fd;
+    new->device = device.device;
+    new->inode = attr.stx_ino;
+    if (qid)
+        local_fill_qid(fs, &attr, qid);
+    *node = &new->base;
+    return 0;
+}
+
+static void local_node_free(FsNode *node)
+{
+    close(local_fd(node));
+    g_free(node);
+}
+
+int local_open_name(int dir_fd, const char *name, bool nowait)
+{
+    struct open_how how = {
+        .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+    };
+    long fd;
+
+    if (nowait)
+        how.resolve |= RESOLVE_CACHED;
+    do {
+        fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
+    } while (fd < 0 && errno == EAGAIN && !nowait); /* a rename elsewhere disturbed the lookup */
+    return fd < 0 ? -errno : (int)fd;
+}
+
+ProcName local_proc_name(int fd)
+{
+    ProcName name;
+
+    snprintf(name.text, sizeof(name.text), "%d", fd);
+    return name;
+}
+
+int local_reopen(LocalFs *fs, int fd, int flags)
+{
+    ProcName name = local_proc_name(fd);
+    int opened = openat(fs->proc_fd, name.text, flags | O_CLOEXEC | O_NOCTTY);
+
+    return opened < 0 ? -errno : opened;
+}
+
+static int local_root(Fs *base, FsNode **node)
+{
+    LocalFs *fs = (LocalFs *)base;
+    int fd = openat(fs->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : local_node_new(fs, fd, false, node, NULL);
+}
+
+/*
+ * Owners
+ *
+ * A thread creates files as its file-system user and group ids. Each thread remembers which it has
+ * and changes them only when the next creation is somebody else's. The securebit set at the start
+ * keeps the thread's capabilities meanwhile: it is the guest's kernel that checks permissions.
+ */
+
+static __thread bool owner_is_known;
+static __thread FsOwner current_owner;
+
+/* True when this thread may take other identities; it keeps the ones it has. */
+static bool can_set_owner(void)
+{
+    enum { OTHER_ID = 12345 };
+    uid_t uid = (uid_t)syscall(SYS_setfsuid, OTHER_ID);
+    bool can = (uid_t)syscall(SYS_setfsuid, uid) == OTHER_ID;
+
+    gid_t gid = (gid_t)syscall(SYS_setfsgid, OTHER_ID);
+    return (gid_t)syscall(SYS_setfsgid, gid) == OTHER_ID && can;
+}
+
+int local_become(LocalFs *fs, FsOwner owner)
+{
+    if (!fs->sets_owner)
+        return fs->model == LOCAL_NONE ? 0 : -EPERM;
+    if (owner_is_known && owner.uid == current_owner.uid && owner.gid == current_owner.gid)
+        return 0;
+    syscall(SYS_setfsgid, owner.gid);
+    syscall(SYS_setfsuid, owner.uid);
+    owner_is_known = false;
+    if ((uint32_t)syscall(SYS_setfsuid, -1) != owner.uid ||
+        (uint32_t)syscall(SYS_setfsgid, -1) != owner.gid)
+        return -EPERM;
+    current_owner = owner;
+    owner_is_known = true;
+    return 0;
+}
+
+void local_give_away(LocalFs *fs, int dir_fd, const char *name, FsOwner owner)
+{
+    int result;
+
+    if (fs->sets_owner)
+        return;
+    result = fchownat(dir_fd, name, owner.uid, owner.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+    (void)result; /* model "none": what cannot be given away stays ours */
+}
+
+/*
+ * The export
+ */
+
+/* Opens the export: as a mount of our own where we may make one, so that its root is a root. */
+static int open_export(const char *path, bool *contained)
+{
+    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+    *contained = fd >= 0;
+    if (fd < 0)
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int identify_root(LocalFs *fs)
+{
+    FsAttr attr;
+    int error = local_statx(fs->root_fd, "", false, &attr);
+
+    if (error)
+        return error;
+    if (!S_ISDIR(attr.stx_mode))
+        return -ENOTDIR;
+    fs->root_inode = attr.stx_ino;
+    fs->base.class = class_of(fs->root_fd);
+    fs->devices[0] = (LocalDevice){
+        .device = local_attr_device(&attr), .salt = 0, .class = fs->base.class};
+    fs->n_devices = 1;
+    return 0;
+}
+
+static int open_all(LocalFs *fs, const char *path, const char **why)
+{
+    int error;
+
+    *why = "cannot open the export";
+    fs->root_fd = open_export(path, &fs->contained);
+    if (fs->root_fd < 0)
+        return fs->root_fd;
+    error = identify_root(fs);
+    if (error)
+        return error;
+    *why = "cannot open /proc/self/fd";
+    fs->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fs->proc_fd < 0)
+        return -errno;
+    *why = "security_model=passthrough needs the right to create files for other users";
+    return fs->model == LOCAL_PASSTHROUGH && !fs->sets_owner ? -EPERM : 0;
+}
+
+int local_fs_new(const char *path, LocalModel model, Fs **fs, const char **why)
+{
+    LocalFs *new = g_new0(LocalFs, 1);
+    int error;
+
+    new->base.ops = &local_ops;
+    new->model = model;
+    new->root_fd = new->proc_fd = -1;
+    g_mutex_init(&new->device_lock);
+    umask(0);
+    prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NO_SETUID_FIXUP);
+    new->sets_owner = can_set_owner();
+
+    error = open_all(new, path, why);
+    if (error) {
+        local_fs_free(&new->base);
+        return error;
+    }
+    *fs = &new->base;
+    return 0;
+}
+
+void local_fs_free(Fs *base)
+{
+    LocalFs *fs = (LocalFs *)base;
+
+    if (fs->root_fd >= 0)
+        close(fs->root_fd);
+    if (fs->proc_fd >= 0)
+        close(fs->proc_fd);
+    g_mutex_clear(&fs->device_lock);
+    g_free(fs);
+}

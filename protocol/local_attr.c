@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Local: attributes; see local_internal.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "protocol/local_internal.h"
+
+int local_getattr(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid)
+{
+    FsAttr own;
+    FsAttr *a = attr ? attr : &own;
+    int fd = file ? ((LocalFile *)file)->fd : local_fd(node);
+    int error = local_statx(fd, "", false, a);
+
+    if (!error && qid)
+        local_fill_qid(local_fs(node), a, qid);
+    return error;
+}
+
+static int change_owner(int fd, const FsChange *change)
+{
+    uid_t uid = change->valid & P9_SETATTR_UID ? change->uid : (uid_t)-1;
+    gid_t gid = change->valid & P9_SETATTR_GID ? change->gid : (gid_t)-1;
+
+    return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+}
+
+static int change_mode(LocalFs *fs, int fd, mode_t mode)
+{
+    ProcName name = local_proc_name(fd);
+
+    return fchmodat(fs->proc_fd, name.text, mode, 0) == 0 ? 0 : -errno;
+}
+
+static bool is_open_for_writing(const FsFile *file)
+{
+    int flags = file ? fcntl(((const LocalFile *)file)->fd, F_GETFL) : -1;
+
+    return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static int change_size(FsNode *node, FsFile *file, uint64_t size)
+{
+    int error = 0;
+    int fd;
+
+    if (S_ISDIR(node->type))
+        return -EISDIR;
+    if (!S_ISREG(node->type) || size > INT64_MAX)
+        return -EINVAL;
+    if (is_open_for_writing(file))
+        return ftruncate(((LocalFile *)file)->fd, (off_t)size) == 0 ? 0 : -errno;
+    fd = local_reopen(local_fs(node), local_fd(node), O_WRONLY | O_NONBLOCK);
+    if (fd < 0)
+        return fd;
+    if (ftruncate(fd, (off_t)size) != 0)
+        error = -errno;
+    close(fd);
+    return error;
+}
+
+static struct timespec time_to_set(uint32_t valid, uint32_t bit, uint32_t set_bit,
+                                   struct timespec given)
+{
+    if (!(valid & bit))
+        return (struct timespec){.tv_nsec = UTIME_OMIT};
+    return valid & set_bit ? given : (struct timespec){.tv_nsec = UTIME_NOW};
+}
+
+static int change_times(int fd, const FsChange *change)
+{
+    struct timespec times[2] = {
+        time_to_set(change->valid, P9_SETATTR_ATIME, P9_SETATTR_ATIME_SET, change->atime),
+        time_to_set(change->valid, P9_SETATTR_MTIME, P9_SETATTR_MTIME_SET, change->mtime),
+    };
+
+    return utimensat(fd, "", times, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+}
+
+/* The order matters: a change of owner clears set-id bits that the mode brings back, and a change
+ * of size moves the times. */
+int local_setattr(FsNode *node, FsFile *file, const FsChange *change)
+{
+    enum { OWNER = P9_SETATTR_UID | P9_SETATTR_GID, TIMES = P9_SETATTR_ATIME | P9_SETATTR_MTIME };
+    int fd = local_fd(node);
+    int error = 0;
+
+    /* A change of nothing but the ctime is a change of owner to the same owner. */
+    if ((change->valid & OWNER) || change->valid == P9_SETATTR_CTIME)
+        error = change_owner(fd, change);
+    if (!error && (change->valid & P9_SETATTR_MODE))
+        error = change_mode(local_fs(node), fd, change->mode);
+    if (!error && (change->valid & P9_SETATTR_SIZE))
+        error = change_size(node, file, change->size);
+    if (!error && (change->valid & TIMES))
+        error = change_times(fd, change);
+    return error;
+}
+
+int local_readlink(FsNode *node, char *target, size_t size, size_t *length)
+{
+    ssize_t got = readlinkat(local_fd(node), "", target, size);
+
+    if (got < 0)
+        return errno == ENOENT && !S_ISLNK(node->type) ? -EINVAL : -errno;
+    *length = (size_t)got;
+    return 0;
+}
+
+int local_statfs(FsNode *node, struct statfs *st)
+{
+    return fstatfs(local_fd(node), st) == 0 ? 0 : -errno;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Local: open files and directories; see local_internal.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "protocol/local_internal.h"
+
+enum {
+    DIRECTORY_BUFFER = 64 * 1024,
+    CREATE_ATTEMPTS = 8,
+};
+
+/* An open file of `node`; takes over `fd` unless it is the node's own. */
+static FsFile *new_file(FsNode *node, int fd)
+{
+    LocalFile *file = g_new0(LocalFile, 1);
+
+    fs_file_init(&file->base, node);
+    file->fd = fd;
+    file->borrowed = fd == local_fd(node);
+    g_mutex_init(&file->lock);
+    return &file->base;
+}
+
+void local_file_free(FsFile *base)
+{
+    LocalFile *file = (LocalFile *)base;
+
+    if (!file->borrowed)
+        close(file->fd);
+    g_mutex_clear(&file->lock);
+    g_free(file->entries);
+    g_free(file);
+}
+
+static int check_type(mode_t type)
+{
+    if (S_ISREG(type) || S_ISDIR(type))
+        return 0;
+    return S_ISLNK(type) ? -ELOOP : -ENXIO;
+}
+
+/* Opens with O_NONBLOCK, so that a lease held on the file is an error at once. */
+int local_open(FsNode *node, int flags, bool nowait, FsFile **file)
+{
+    LocalFs *fs = local_fs(node);
+    int error = check_type(node->type);
+    int fd;
+
+    if (error)
+        return error;
+    if (nowait && (flags & O_TRUNC) && node->class != FS_MEMORY)
+        return -EAGAIN;
+    fd = local_reopen(fs, local_fd(node), flags | (nowait ? O_NONBLOCK : 0));
+    if (fd == -EPERM && (flags & O_NOATIME))
+        fd = local_reopen(fs, local_fd(node), flags & ~O_NOATIME);
+    if (fd < 0)
+        return fd;
+    *file = new_file(node, fd);
+    return 0;
+}
+
+/* Creates a file that must not exist. Returns its descriptor. */
+static int create_new(LocalFs *fs, int dir_fd, const char *name, int flags, mode_t mode,
+                      FsOwner owner)
+{
+    struct open_how how = {
+        .flags = (uint64_t)(uint32_t)(flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY),
+        .mode = mode,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+    };
+    int error = local_become(fs, owner);
+    long fd;
+
+    if (error)
+        return error;
+    do {
+        fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
+    } while (fd < 0 && errno == EAGAIN);
+    if (fd < 0)
+        return -errno;
+    local_give_away(fs, (int)fd, "", owner);
+    return (int)fd;
+}
+
+static int open_existing(LocalFs *fs, int dir_fd, const char *name, int flags, FsFile **file)
+{
+    FsNode *node;
+    int fd = local_open_name(dir_fd, name, false);
+    int error = fd < 0 ? fd : local_node_new(fs, fd, false, &node, NULL);
+
+    if (error)
+        return error;
+    error = S_ISDIR(node->type) ? -EISDIR : local_open(node, flags, false, file);
+    fs_node_unref(node);
+    return error;
+}
+
+/* Creates always with O_EXCL, so that no special file is ever opened; a name that exists is then
+ * looked at before it is opened. Somebody else may make or remove it in between. */
+int local_create(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner owner,
+                 FsFile **file)
+{
+    LocalFs *fs = local_fs(dir);
+    bool exclusive = flags & O_EXCL;
+    int error;
+
+    flags &= ~(O_EXCL | O_DIRECTORY);
+    for (unsigned attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
+        FsNode *node;
+        int fd = create_new(fs, local_fd(dir), name, flags, mode, owner);
+
+        if (fd >= 0) {
+            error = local_node_new(fs, fd, false, &node, NULL);
+            if (!error) {
+                *file = new_file(node, fd);
+                fs_node_unref(node);
+            }
+            return error;
+        }
+        if (fd != -EEXIST || exclusive)
+            return fd;
+        error = open_existing(fs, local_fd(dir), name, flags, file);
+        if (error != -ENOENT)
+            return error;
+    }
+    return -ENOENT;
+}
+
+/* Reads until `size` bytes are there or the file ends. */
+ssize_t local_read(FsFile *file, void *data, size_t size, uint64_t offset, bool nowait)
+{
+    bool may_wait = !nowait || file->node->class == FS_MEMORY;
+    int fd = ((LocalFile *)file)->fd;
+    size_t done = 0;
+
+    if (offset > INT64_MAX - size)
+        return -EINVAL;
+    while (done < size) {
+        struct iovec iov = {.iov_base = (char *)data + done, .iov_len = size - done};
+        ssize_t got = preadv2(fd, &iov, 1, (off_t)(offset + done), may_wait ? 0 : RWF_NOWAIT);
+
+        if (got == 0)
+            break;
+        if (got > 0)
+            done += (size_t)got;
+        else if (!may_wait && (errno == EAGAIN || errno == EOPNOTSUPP))
+            return -EAGAIN;
+        else
+            return done > 0 ? (ssize_t)done : -errno;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t local_write(FsFile *file, const void *data, size_t size, uint64_t offset)
+{
+    int fd = ((LocalFile *)file)->fd;
+    size_t done = 0;
+
+    if (offset > INT64_MAX - size)
+        return -EFBIG;
+    do {
+        ssize_t put =
+            pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
+
+        if (put < 0)
+            return done > 0 ? (ssize_t)done : -errno;
+        if (put == 0)
+            break;
+        done += (size_t)put;
+    } while (done < size);
+    return (ssize_t)done;
+}
+
+int local_fsync(FsFile *file, bool data_only)
+{
+    int fd = ((LocalFile *)file)->fd;
+
+    return (data_only ? fdatasync(fd) : fsync(fd)) == 0 ? 0 : -errno;
+}
+
+/*
+ * Directories
+ */
+
+/* Makes offset `offset` the next entry. Called with the lock held. */
+static int seek_directory(LocalFile *dir, uint64_t offset)
+{
+    if (offset == dir->position && offset != 0)
+        return 0;
+    if (offset > INT64_MAX || lseek(dir->fd, (off_t)offset, SEEK_SET) < 0)
+        return -EINVAL;
+    dir->size = dir->used = 0;
+    dir->position = offset;
+    return 0;
+}
+
+/* Reads more entries when all have been handed out. Returns their size in bytes, 0 at the end. */
+static ssize_t fill_buffer(LocalFile *dir)
+{
+    ssize_t got;
+
+    if (dir->used < dir->size)
+        return (ssize_t)(dir->size - dir->used);
+    if (!dir->entries)
+        dir->entries = g_malloc(DIRECTORY_BUFFER);
+    got = getdents64(dir->fd, dir->entries, DIRECTORY_BUFFER);
+    if (got < 0)
+        return -errno;
+    dir->size = (size_t)got;
+    dir->used = 0;
+    return got;
+}
+
+/* The export's root is its own parent. */
+static uint64_t entry_inode(const LocalNode *dir, const LocalFs *fs, const struct dirent64 *d)
+{
+    bool is_root = dir->inode == fs->root_inode && dir->device == fs->devices[0].device;
+
+    return is_root && strcmp(d->d_name, "..") == 0 ? fs->root_inode : d->d_ino;
+}
+
+static void describe_entry(LocalFile *dir, const struct dirent64 *d, FsEntry *entry)
+{
+    LocalNode *node = (LocalNode *)dir->base.node;
+    LocalFs *fs = local_fs(dir->base.node);
+    LocalDevice device = local_device(fs, dir->fd, node->device);
+
+    *entry = (FsEntry){
+        .qid = {.path = entry_inode(node, fs, d) ^ device.salt,
+                .type = local_qid_type(DTTOIF(d->d_type))},
+        .next = (uint64_t)d->d_off,
+        .type = d->d_type,
+        .name = d->d_name,
+    };
+}
+
+/* Some file systems do not say what an entry is. One that is gone by now has no type. */
+static void find_type(LocalFile *dir, FsEntry *entry)
+{
+    FsAttr attr;
+
+    if (entry->type != DT_UNKNOWN || local_statx(dir->fd, entry->name, false, &attr) != 0)
+        return;
+    entry->type = (uint8_t)IFTODT(attr.stx_mode);
+    entry->qid.type = local_qid_type(attr.stx_mode);
+}
+
+/* Hands out buffered entries. Returns false when `fill` refused one. */
+static bool hand_out(LocalFile *dir, FsFill *fill, void *context)
+{
+    while (dir->used < dir->size) {
+        const struct dirent64 *d = (const struct dirent64 *)(dir->entries + dir->used);
+        FsEntry entry;
+
+        describe_entry(dir, d, &entry);
+        find_type(dir, &entry);
+        if (!fill(context, &entry))
+            return false;
+        dir->used += d->d_reclen;
+        dir->position = entry.next;
+    }
+    return true;
+}
+
+int local_readdir(FsFile *file, uint64_t offset, FsFill *fill, void *context)
+{
+    LocalFile *dir = (LocalFile *)file;
+    ssize_t got = 0;
+    int error;
+
+    g_mutex_lock(&dir->lock);
+    error = seek_directory(dir, offset);
+    while (!error && (got = fill_buffer(dir)) > 0) {
+        if (!hand_out(dir, fill, context))
+            break;
+    }
+    g_mutex_unlock(&dir->lock);
+    return error ? error : (int)MIN(got, 0);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Local: names; see local_internal.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "protocol/local_internal.h"
+
+static int result_of(int returned)
+{
+    return returned == 0 ? 0 : -errno;
+}
+
+/* Where `fd` is now, as an absolute path. */
+static int path_of(LocalFs *fs, int fd, char path[PATH_MAX])
+{
+    ProcName name = local_proc_name(fd);
+    ssize_t length = readlinkat(fs->proc_fd, name.text, path, PATH_MAX);
+
+    if (length < 0)
+        return -errno;
+    if (length == PATH_MAX)
+        return -ENAMETOOLONG;
+    path[length] = '\0';
+    return 0;
+}
+
+/* The path of `fd` below the export's root, without a slash in front; "" for the root itself. */
+static int path_below_root(LocalFs *fs, int fd, char buffer[PATH_MAX], const char **relative)
+{
+    char root[PATH_MAX];
+    size_t length;
+    int error = path_of(fs, fs->root_fd, root);
+
+    if (!error)
+        error = path_of(fs, fd, buffer);
+    if (error)
+        return error;
+    length = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strncmp(buffer, root, length) != 0 || (buffer[length] != '/' && buffer[length] != '\0'))
+        return -ENOENT;
+    *relative = buffer + length + (buffer[length] == '/');
+    return 0;
+}
+
+/*
+ * Walking
+ */
+
+static bool is_root(const LocalFs *fs, const FsAttr *attr)
+{
+    return attr->stx_ino == fs->root_inode && local_attr_device(attr) == fs->devices[0].device;
+}
+
+/* Opens the parent of directory `fd`; the root's is the root. */
+static int open_parent(LocalFs *fs, int fd)
+{
+    char buffer[PATH_MAX];
+    const char *relative;
+    FsAttr attr;
+    int error = local_statx(fd, "", false, &attr);
+    int parent;
+
+    if (error)
+        return error;
+    parent = openat(fd, is_root(fs, &attr) ? "." : "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0)
+        return -errno;
+    /* A directory that was moved out of the export has a parent there. */
+    if (!fs->contained && path_below_root(fs, parent, buffer, &relative) != 0) {
+        close(parent);
+        return -EXDEV;
+    }
+    return parent;
+}
+
+static int open_step(LocalFs *fs, int fd, const char *name, bool nowait)
+{
+    if (strcmp(name, "..") == 0)
+        return nowait ? -EAGAIN : open_parent(fs, fd);
+    return local_open_name(fd, name, nowait);
+}
+
+int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
+               Qid qids[], unsigned *n_walked)
+{
+    LocalFs *fs = local_fs(from);
+    FsNode *at = fs_node_ref(from);
+    int error = 0;
+    unsigned i;
+
+    for (i = 0; i < n; i++) {
+        FsNode *next;
+        int fd = open_step(fs, local_fd(at), names[i], nowait);
+
+        error = fd < 0 ? fd : local_node_new(fs, fd, nowait, &next, &qids[i]);
+        if (error)
+            break;
+        fs_node_unref(at);
+        at = next;
+    }
+    *n_walked = i;
+    *node = NULL;
+    if (!error)
+        *node = at;
+    else
+        fs_node_unref(at);
+    return i == 0 || error == -EAGAIN ? error : 0;
+}
+
+/*
+ * Making
+ */
+
+/* The qid of what was just made. */
+static int qid_of_name(LocalFs *fs, int dir_fd, const char *name, Qid *qid)
+{
+    FsAttr attr;
+    int error = local_statx(dir_fd, name, false, &attr);
+
+    if (!error)
+        local_fill_qid(fs, &attr, qid);
+    return error;
+}
+
+static int finish_make(LocalFs *fs, int dir_fd, const char *name, FsOwner owner, Qid *qid)
+{
+    local_give_away(fs, dir_fd, name, owner);
+    return qid_of_name(fs, dir_fd, name, qid);
+}
+
+int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid)
+{
+    LocalFs *fs = local_fs(dir);
+    int fd = local_fd(dir);
+    int error = local_become(fs, owner);
+
+    if (!error)
+        error = result_of(mkdirat(fd, name, mode));
+    return error ? error : finish_make(fs, fd, name, owner, qid);
+}
+
+int local_mknod(FsNode *dir, const char *name, mode_t mode, dev_t device, FsOwner owner, Qid *qid)
+{
+    LocalFs *fs = local_fs(dir);
+    int fd = local_fd(dir);
+    int error = local_become(fs, owner);
+
+    if (!error)
+        error = result_of(mknodat(fd, name, mode, device));
+    return error ? error : finish_make(fs, fd, name, owner, qid);
+}
+
+int local_symlink(FsNode *dir, const char *name, const char *target, FsOwner owner, Qid *qid)
+{
+    LocalFs *fs = local_fs(dir);
+    int fd = local_fd(dir);
+    int error = local_become(fs, owner);
+
+    if (!error)
+        error = result_of(symlinkat(target, fd, name));
+    return error ? error : finish_make(fs, fd, name, owner, qid);
+}
+
+int local_link(FsNode *dir, const char *name, FsNode *node)
+{
+    ProcName old = local_proc_name(local_fd(node));
+
+    if (dir->fs != node->fs)
+        return -EXDEV;
+    return result_of(
+        linkat(local_fs(dir)->proc_fd, old.text, local_fd(dir), name, AT_SYMLINK_FOLLOW));
+}
+
+/*
+ * Moving and removing
+ */
+
+int local_unlinkat(FsNode *dir, const char *name, bool directory)
+{
+    return result_of(unlinkat(local_fd(dir), name, directory ? AT_REMOVEDIR : 0));
+}
+
+int local_renameat(FsNode *old_dir, const char *old_name, FsNode *new_dir, const char *new_name)
+{
+    return result_of(renameat(local_fd(old_dir), old_name, local_fd(new_dir), new_name));
+}
+
+/* Opens the directory at `path` below the root. */
+static int open_below_root(LocalFs *fs, const char *path)
+{
+    struct open_how how = {
+        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+    };
+    long fd;
+
+    do {
+        fd = syscall(SYS_openat2, fs->root_fd, path, &how, sizeof(how));
+    } while (fd < 0 && errno == EAGAIN);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+/* True when `name` in `dir_fd` is the file `node`. */
+static bool names_node(int dir_fd, const char *name, const LocalNode *node)
+{
+    FsAttr attr;
+
+    return local_statx(dir_fd, name, false, &attr) == 0 && attr.stx_ino == node->inode &&
+           local_attr_device(&attr) == node->device;
+}
+
+/* Finds the directory that holds `node` now and its name there. The caller closes *dir_fd. */
+static int find_name(FsNode *node, int *dir_fd, char name[NAME_MAX + 1])
+{
+    LocalFs *fs = local_fs(node);
+    char path[PATH_MAX];
+    const char *relative, *base;
+    g_autofree char *parent = NULL;
+    int error = path_below_root(fs, local_fd(node), path, &relative);
+
+    if (error)
+        return error;
+    if (relative[0] == '\0')
+        return -EBUSY; /* the export's root */
+    base = strrchr(relative, '/');
+    parent = base ? g_strndup(relative, (gsize)(base - relative)) : g_strdup(".");
+    base = base ? base + 1 : relative;
+    if (g_strlcpy(name, base, NAME_MAX + 1) > NAME_MAX)
+        return -ENOENT;
+    *dir_fd = open_below_root(fs, parent);
+    if (*dir_fd < 0)
+        return *dir_fd;
+    if (names_node(*dir_fd, name, (LocalNode *)node))
+        return 0;
+    close(*dir_fd);
+    return -ENOENT;
+}
+
+int local_remove(FsNode *node)
+{
+    char name[NAME_MAX + 1];
+    int dir_fd;
+    int error = find_name(node, &dir_fd, name);
+
+    if (error)
+        return error;
+    error = result_of(unlinkat(dir_fd, name, S_ISDIR(node->type) ? AT_REMOVEDIR : 0));
+    close(dir_fd);
+    return error;
+}
+
+int local_rename(FsNode *node, FsNode *new_dir, const char *new_name)
+{
+    char name[NAME_MAX + 1];
+    int dir_fd;
+    int error = find_name(node, &dir_fd, name);
+
+    if (error)
+        return error;
+    error = result_of(renameat(dir_fd, name, local_fd(new_dir), new_name));
+    close(dir_fd);
+    return error;
+}

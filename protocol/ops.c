@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Operations: the table of all messages that the server answers, and what several of them share. */
+#include "protocol/ops.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { IO_ALIGNMENT = 4096 };
+
+static const Op ops[] = {
+    [P9_TSTATFS] = {"Tstatfs", OP_NODE, 1, op_statfs},
+    [P9_TLOPEN] = {"Tlopen", OP_TRY, 1, op_lopen},
+    [P9_TLCREATE] = {"Tlcreate", OP_POOL, 1, op_lcreate},
+    [P9_TSYMLINK] = {"Tsymlink", OP_POOL, 1, op_symlink},
+    [P9_TMKNOD] = {"Tmknod", OP_POOL, 1, op_mknod},
+    [P9_TRENAME] = {"Trename", OP_POOL, 2, op_rename},
+    [P9_TREADLINK] = {"Treadlink", OP_POOL, 1, op_readlink},
+    [P9_TGETATTR] = {"Tgetattr", OP_NODE, 1, op_getattr},
+    [P9_TSETATTR] = {"Tsetattr", OP_POOL, 1, op_setattr},
+    [P9_TREADDIR] = {"Treaddir", OP_POOL, 1, op_readdir},
+    [P9_TFSYNC] = {"Tfsync", OP_POOL, 1, op_fsync},
+    [P9_TLINK] = {"Tlink", OP_POOL, 2, op_link},
+    [P9_TMKDIR] = {"Tmkdir", OP_POOL, 1, op_mkdir},
+    [P9_TRENAMEAT] = {"Trenameat", OP_POOL, 2, op_renameat},
+    [P9_TUNLINKAT] = {"Tunlinkat", OP_POOL, 1, op_unlinkat},
+    [P9_TVERSION] = {"Tversion", OP_READER, 0, op_version},
+    [P9_TATTACH] = {"Tattach", OP_NODE, 0, op_attach},
+    [P9_TFLUSH] = {"Tflush", OP_READER, 0, flush_run},
+    [P9_TWALK] = {"Twalk", OP_TRY, 1, op_walk},
+    [P9_TREAD] = {"Tread", OP_TRY, 1, op_read},
+    [P9_TWRITE] = {"Twrite", OP_POOL, 1, op_write},
+    [P9_TCLUNK] = {"Tclunk", OP_NODE, 1, op_clunk},
+    [P9_TREMOVE] = {"Tremove", OP_POOL, 1, op_remove},
+};
+
+const Op *op_for_type(uint8_t type)
+{
+    return type < G_N_ELEMENTS(ops) && ops[type].run ? &ops[type] : NULL;
+}
+
+uint32_t iounit_for_msize(uint32_t msize)
+{
+    uint32_t payload = msize - P9_IO_OVERHEAD;
+
+    return payload < IO_ALIGNMENT ? payload : payload - payload % IO_ALIGNMENT;
+}
+
+FsOwner fid_owner(const Fid *fid, uint32_t gid)
+{
+    return (FsOwner){.uid = fid->uid == P9_NOUSER ? 0 : fid->uid, .gid = gid};
+}
+
+int check_name(const char *name)
+{
+    if (name[0] == '\0' || strchr(name, '/'))
+        return -ENOENT;
+    return strlen(name) > P9_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+int check_new_name(const char *name, int error_for_dots)
+{
+    bool dots = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+
+    return dots ? error_for_dots : check_name(name);
+}
+
+int reply_qid(Request *r, const Qid *qid)
+{
+    write_qid(request_reply(r, P9_QID_SIZE), qid);
+    return 0;
+}
+
+void clunk_fid(Request *r)
+{
+    fid_unref(fid_table_take(r->fids, r->t.fid));
+}

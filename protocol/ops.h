@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Operations: what each T-message does. The table that names them all is in ops.c; the functions
+ * are grouped by what they work on. Each has the shape of Op.run (request.h).
+ */
+#ifndef PROTOCOL_OPS_H
+#define PROTOCOL_OPS_H
+
+#include "protocol/request.h"
+#include "protocol/session.h"
+
+/* ops_session.c: the conversation itself */
+int op_version(Request *r);
+int op_attach(Request *r);
+int op_clunk(Request *r);
+
+/* ops_walk.c: names */
+int op_walk(Request *r);
+int op_mkdir(Request *r);
+int op_mknod(Request *r);
+int op_symlink(Request *r);
+int op_link(Request *r);
+int op_rename(Request *r);
+int op_renameat(Request *r);
+int op_unlinkat(Request *r);
+int op_remove(Request *r);
+
+/* ops_file.c: open files and directories */
+int op_lopen(Request *r);
+int op_lcreate(Request *r);
+int op_read(Request *r);
+int op_write(Request *r);
+int op_fsync(Request *r);
+int op_readdir(Request *r);
+
+/* ops_attr.c: attributes */
+int op_getattr(Request *r);
+int op_setattr(Request *r);
+int op_readlink(Request *r);
+int op_statfs(Request *r);
+
+/* The payload size that is best for transfers under `msize`: a multiple of the page size. */
+uint32_t iounit_for_msize(uint32_t msize);
+
+/* Writes a reply that is a qid. Returns 0. */
+int reply_qid(Request *r, const Qid *qid);
+
+/* Takes the request's fid out of the table; the request still holds it. */
+void clunk_fid(Request *r);
+
+/* Every name passes one of these before a file system sees it: it is one component, not empty,
+ * without a slash and no longer than NAME_MAX. Both return 0 or the error to answer; in the name of
+ * something new "." and ".." are `error_for_dots`. */
+int check_name(const char *name);
+int check_new_name(const char *name, int error_for_dots);
+
+/* Who owns what fid `fid` creates with group `gid`. */
+FsOwner fid_owner(const Fid *fid, uint32_t gid);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Operations on open files and directories: opening, data, entries. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "protocol/ops.h"
+
+/* The host's flags for Tlopen and Tlcreate flags, by name and not by value. What makes no sense
+ * over the wire (O_DIRECT, O_NONBLOCK, O_CLOEXEC ...) is left out. */
+static int host_flags(uint32_t wire)
+{
+    static const struct {
+        uint32_t wire;
+        int host;
+    } map[] = {
+        {P9_L_EXCL, O_EXCL},           {P9_L_TRUNC, O_TRUNC},     {P9_L_APPEND, O_APPEND},
+        {P9_L_DIRECTORY, O_DIRECTORY}, {P9_L_NOATIME, O_NOATIME},
+    };
+    static const int access[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
+    int host = access[wire & P9_L_ACCMODE];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(map); i++) {
+        if (wire & map[i].wire)
+            host |= map[i].host;
+    }
+    if (wire & P9_L_SYNC)
+        host |= O_SYNC;
+    else if (wire & P9_L_DSYNC)
+        host |= O_DSYNC;
+    return host;
+}
+
+/* Answers Tlopen and Tlcreate and stages the opened fid. Takes over `file`. */
+static int reply_opened(Request *r, FsFile *file, int flags)
+{
+    ByteWriter *w = request_reply(r, P9_QID_SIZE + sizeof(uint32_t));
+    FsNode *node = file->node;
+    Fid *fid = r->fid;
+    Qid qid;
+    int error = node->fs->ops->getattr(node, file, NULL, &qid);
+
+    if (!error) {
+        request_stage_fid(r, r->t.fid, fid, fid_new(fid->uid, node, file, flags));
+        write_qid(w, &qid);
+        write_u32(w, S_ISDIR(node->type) ? 0 : iounit_for_msize(r->msize));
+    }
+    fs_file_unref(file);
+    return error;
+}
+
+int op_lopen(Request *r)
+{
+    FsNode *node = r->fid->node;
+    int flags = host_flags(r->t.lopen.flags) & ~O_EXCL;
+    FsFile *file;
+    int error;
+
+    if (r->fid->file)
+        return -EINVAL;
+    error = node->fs->ops->open(node, flags, r->nowait, &file);
+    return error ? error : reply_opened(r, file, flags);
+}
+
+int op_lcreate(Request *r)
+{
+    FsNode *dir = r->fid->node;
+    const char *name = r->t.lcreate.name;
+    int flags = host_flags(r->t.lcreate.flags);
+    FsOwner owner = fid_owner(r->fid, r->t.lcreate.gid);
+    FsFile *file;
+    int error;
+
+    if (r->fid->file)
+        return -EINVAL;
+    error = check_new_name(name, -EEXIST);
+    if (!error)
+        error = dir->fs->ops->create(dir, name, flags, r->t.lcreate.mode & 07777, owner, &file);
+    return error ? error : reply_opened(r, file, flags);
+}
+
+int op_read(Request *r)
+{
+    uint32_t count = MIN(r->t.io.count, r->msize - P9_RREAD_OVERHEAD);
+    FsFile *file = r->fid->file;
+    ByteWriter *w;
+    ssize_t got;
+
+    if (!file)
+        return -EBADF;
+    w = request_reply(r, sizeof(uint32_t) + count);
+    if (!w)
+        return -ENOMEM;
+    got = file->node->fs->ops->read(file, w->start + P9_RREAD_OVERHEAD, count, r->t.io.offset,
+                                    r->nowait);
+    if (got < 0)
+        return (int)got;
+    write_u32(w, (uint32_t)got);
+    write_space(w, (size_t)got);
+    return 0;
+}
+
+int op_write(Request *r)
+{
+    FsFile *file = r->fid->file;
+    ssize_t put;
+
+    if (!file)
+        return -EBADF;
+    put = file->node->fs->ops->write(file, r->t.io.data, r->t.io.count, r->t.io.offset);
+    if (put < 0)
+        return (int)put;
+    write_u32(request_reply(r, sizeof(uint32_t)), (uint32_t)put);
+    return 0;
+}
+
+int op_fsync(Request *r)
+{
+    FsFile *file = r->fid->file;
+
+    return file ? file->node->fs->ops->fsync(file, r->t.fsync.datasync != 0) : -EBADF;
+}
+
+/* Where Treaddir's entries go. */
+typedef struct EntryList {
+    ByteWriter *w;
+    size_t end; /* what w->used may reach */
+    bool refused;
+} EntryList;
+
+static bool add_entry(void *context, const FsEntry *entry)
+{
+    EntryList *list = context;
+    size_t length = strlen(entry->name);
+
+    if (list->w->used + P9_DIRENT_OVERHEAD + length > list->end) {
+        list->refused = true;
+        return false;
+    }
+    write_qid(list->w, &entry->qid);
+    write_u64(list->w, entry->next);
+    write_u8(list->w, entry->type);
+    write_string(list->w, entry->name, length);
+    return true;
+}
+
+/* Treaddir: an empty reply means the end, so an entry that cannot fit at all is an error. */
+int op_readdir(Request *r)
+{
+    uint32_t count = MIN(r->t.io.count, r->msize - P9_RREAD_OVERHEAD);
+    EntryList list = {.end = P9_RREAD_OVERHEAD + (size_t)count};
+    FsFile *file = r->fid->file;
+    int error;
+
+    if (!file)
+        return -EBADF;
+    if (!S_ISDIR(file->node->type))
+        return -ENOTDIR;
+    list.w = request_reply(r, sizeof(uint32_t) + count);
+    if (!list.w)
+        return -ENOMEM;
+    write_u32(list.w, 0); /* the count, known at the end */
+    error = file->node->fs->ops->readdir(file, r->t.io.offset, add_entry, &list);
+    if (error)
+        return error;
+    if (list.refused && list.w->used == P9_RREAD_OVERHEAD)
+        return -EINVAL;
+    ByteWriter at_count = byte_writer(list.w->start + P9_HEADER_SIZE, sizeof(uint32_t));
+    write_u32(&at_count, (uint32_t)(list.w->used - P9_RREAD_OVERHEAD));
+    return 0;
+}

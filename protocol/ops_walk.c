@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Operations on names: walking, making, moving and removing them. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "protocol/ops.h"
+
+static int check_removed_name(const char *name)
+{
+    if (strcmp(name, ".") == 0)
+        return -EINVAL;
+    return strcmp(name, "..") == 0 ? -ENOTEMPTY : check_name(name);
+}
+
+/* Counts the names that can be walked at all. Returns the error of the first that cannot. */
+static int count_valid_names(const Request *r, unsigned *n)
+{
+    for (*n = 0; *n < r->t.walk.n_names; ++*n) {
+        int error = check_name(r->t.walk.names[*n]);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static void write_walked(ByteWriter *w, const Qid *qids, unsigned n)
+{
+    write_u16(w, (uint16_t)n);
+    for (unsigned i = 0; i < n; i++)
+        write_qid(w, &qids[i]);
+}
+
+/* Walks the `n` valid names of the message. On complete success *node is where they lead. */
+static int walk_names(Request *r, FsNode *from, unsigned n, FsNode **node, Qid *qids,
+                      unsigned *n_walked)
+{
+    int error;
+
+    if (r->t.walk.n_names == 0) {
+        *node = fs_node_ref(from);
+        return 0;
+    }
+    error = from->fs->ops->walk(from, n, r->t.walk.names, r->nowait, node, qids, n_walked);
+    if (!error && *node && n < r->t.walk.n_names) { /* an invalid name comes next */
+        fs_node_unref(*node);
+        *node = NULL;
+    }
+    return error;
+}
+
+/* Twalk: a walk that fails later than at its first name tells how far it came, and changes nothing.
+ * fid == newfid moves an unopened fid. Without names it clones, also an open fid. */
+int op_walk(Request *r)
+{
+    Fid *fid = r->fid;
+    bool moves = r->t.walk.newfid == r->t.fid;
+    ByteWriter *w = request_reply(r, sizeof(uint16_t) + P9_MAX_WALK * P9_QID_SIZE);
+    FsNode *node = NULL;
+    Qid qids[P9_MAX_WALK];
+    unsigned n, n_walked = 0;
+    int error;
+
+    if (moves && fid->file)
+        return -EINVAL;
+    error = count_valid_names(r, &n);
+    if (error && n == 0)
+        return error;
+    error = walk_names(r, fid->node, n, &node, qids, &n_walked);
+    if (error)
+        return error;
+    if (node)
+        request_stage_fid(r, r->t.walk.newfid, moves ? fid : NULL, fid_new(fid->uid, node, NULL, 0));
+    fs_node_unref(node);
+    write_walked(w, qids, n_walked);
+    return 0;
+}
+
+int op_mkdir(Request *r)
+{
+    FsNode *dir = r->fid->node;
+    const char *name = r->t.lcreate.name;
+    FsOwner owner = fid_owner(r->fid, r->t.lcreate.gid);
+    Qid qid;
+    int error = check_new_name(name, -EEXIST);
+
+    if (!error)
+        error = dir->fs->ops->mkdir(dir, name, r->t.lcreate.mode & 07777, owner, &qid);
+    return error ? error : reply_qid(r, &qid);
+}
+
+int op_mknod(Request *r)
+{
+    FsNode *dir = r->fid->node;
+    const char *name = r->t.mknod.name;
+    mode_t mode = r->t.mknod.mode & (S_IFMT | 07777);
+    dev_t device = makedev(r->t.mknod.major, r->t.mknod.minor);
+    FsOwner owner = fid_owner(r->fid, r->t.mknod.gid);
+    Qid qid;
+    int error = check_new_name(name, -EEXIST);
+
+    if (!error)
+        error = dir->fs->ops->mknod(dir, name, mode, device, owner, &qid);
+    return error ? error : reply_qid(r, &qid);
+}
+
+int op_symlink(Request *r)
+{
+    FsNode *dir = r->fid->node;
+    const char *name = r->t.symlink.name;
+    FsOwner owner = fid_owner(r->fid, r->t.symlink.gid);
+    Qid qid;
+    int error = check_new_name(name, -EEXIST);
+
+    if (!error)
+        error = dir->fs->ops->symlink(dir, name, r->t.symlink.target, owner, &qid);
+    return error ? error : reply_qid(r, &qid);
+}
+
+int op_link(Request *r)
+{
+    FsNode *dir = r->fid->node;
+    int error = check_new_name(r->t.link.name, -EEXIST);
+
+    return error ? error : dir->fs->ops->link(dir, r->t.link.name, r->fid2->node);
+}
+
+int op_rename(Request *r)
+{
+    FsNode *node = r->fid->node;
+    int error = check_new_name(r->t.rename.name, -EISDIR);
+
+    return error ? error : node->fs->ops->rename(node, r->fid2->node, r->t.rename.name);
+}
+
+int op_renameat(Request *r)
+{
+    const FsOps *ops = r->fid->node->fs->ops;
+    int error = check_new_name(r->t.renameat.old_name, -EISDIR);
+
+    if (!error)
+        error = check_new_name(r->t.renameat.new_name, -EISDIR);
+    return error ? error
+                 : ops->renameat(r->fid->node, r->t.renameat.old_name, r->fid2->node,
+                                 r->t.renameat.new_name);
+}
+
+int op_unlinkat(Request *r)
+{
+    FsNode *dir = r->fid->node;
+    uint32_t flags = r->t.unlinkat.flags;
+    int error = check_removed_name(r->t.unlinkat.name);
+
+    if (flags & ~(uint32_t)P9_UNLINK_REMOVEDIR)
+        return -EINVAL;
+    return error ? error : dir->fs->ops->unlinkat(dir, r->t.unlinkat.name, flags != 0);
+}
+
+/* Tremove: the fid is gone afterwards, also when the file could not be removed. */
+int op_remove(Request *r)
+{
+    FsNode *node = r->fid->node;
+
+    clunk_fid(r);
+    return node->fs->ops->remove(node);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Request: see request.h. */
+#include "protocol/request.h"
+
+#include <errno.h>
+
+#include "common/trace.h"
+#include "protocol/session.h"
+
+/* Gives the reply's writer room for `size` bytes, header included. */
+static bool reserve_reply(Request *r, size_t size)
+{
+    void *buffer = r->small_reply;
+    size_t actual = 0;
+
+    if (r->reply.size < size) {
+        if (size > sizeof(r->small_reply)) {
+            buffer = buffer_pool_get(r->session->buffers, size, &actual);
+            if (!buffer)
+                return false;
+        }
+        if (r->reply_actual > 0)
+            buffer_pool_put(r->session->buffers, r->reply.start, r->reply_actual);
+        r->reply_actual = actual;
+        r->reply = byte_writer(buffer, size);
+    }
+    r->reply.failed = false;
+    r->reply.used = P9_HEADER_SIZE;
+    return true;
+}
+
+ByteWriter *request_reply(Request *r, size_t size)
+{
+    return reserve_reply(r, P9_HEADER_SIZE + size) ? &r->reply : NULL;
+}
+
+void request_stage_fid(Request *r, uint32_t id, Fid *expected, Fid *fid)
+{
+    r->stage.id = id;
+    r->stage.expected = expected;
+    r->stage.fid = fid;
+}
+
+/* Drops what an attempt to run the operation has staged. */
+static void drop_stage(Request *r)
+{
+    fid_unref(r->stage.fid);
+    r->stage.fid = NULL;
+}
+
+static void release_fids(Request *r)
+{
+    drop_stage(r);
+    fid_unref(r->fid);
+    fid_unref(r->fid2);
+    r->fid = r->fid2 = NULL;
+}
+
+static bool is_cancelled(Request *r)
+{
+    bool cancelled;
+
+    tag_lock(&r->session->tags, r->t.tag);
+    cancelled = r->cancelled || r->abandoned;
+    tag_unlock(&r->session->tags, r->t.tag);
+    return cancelled;
+}
+
+bool request_run(Request *r)
+{
+    int result;
+
+    do {
+        drop_stage(r);
+        result = r->op->run(r);
+    } while (result == -EINTR && !is_cancelled(r));
+
+    if (result == -EAGAIN && r->nowait) {
+        drop_stage(r);
+        return false;
+    }
+    if (result != OP_LATER)
+        request_respond(r, result);
+    return true;
+}
+
+/* Puts the staged fid in its place. */
+static int commit_fid(Request *r)
+{
+    if (!r->stage.fid)
+        return 0;
+    return fid_table_put(r->fids, r->stage.id, r->stage.expected, r->stage.fid);
+}
+
+static void encode_error(Request *r, int error)
+{
+    reserve_reply(r, P9_HEADER_SIZE + sizeof(uint32_t)); /* fits what every request has */
+    write_u32(&r->reply, (uint32_t)-error);
+    write_header(r->reply.start, (uint32_t)r->reply.used, P9_RLERROR, r->t.tag);
+    TRACE3(rerror, r->t.tag, r->id, -error);
+}
+
+static void encode_reply(Request *r, int error)
+{
+    if (error == 0 && r->reply.used == 0)
+        reserve_reply(r, P9_HEADER_SIZE);
+    if (error == 0 && (r->reply.failed || r->reply.used > r->msize))
+        error = -EMSGSIZE;
+    if (error)
+        encode_error(r, error);
+    else
+        write_header(r->reply.start, (uint32_t)r->reply.used, (uint8_t)(r->t.type + 1), r->t.tag);
+}
+
+void request_respond(Request *r, int error)
+{
+    bool discard;
+
+    tag_lock(&r->session->tags, r->t.tag);
+    r->state = REQUEST_DONE;
+    discard = r->abandoned || (r->cancelled && error == -EINTR);
+    tag_unlock(&r->session->tags, r->t.tag);
+
+    if (discard) {
+        request_finish(r);
+        return;
+    }
+    if (error == 0)
+        error = commit_fid(r);
+    release_fids(r);
+    encode_reply(r, error);
+    r->channel->ops->send(r->channel, r);
+}
+
+/* Takes the request out of the tag table: no Tflush can join its waiters any more. Called with the
+ * tag's lock held. */
+static void unregister(Request *r)
+{
+    if (r->registered)
+        g_atomic_pointer_set(&r->session->tags.slots[r->t.tag], NULL);
+    r->registered = false;
+}
+
+bool request_retire(Request *r)
+{
+    tag_lock(&r->session->tags, r->t.tag);
+    r->published = !r->abandoned;
+    if (r->published)
+        unregister(r);
+    tag_unlock(&r->session->tags, r->t.tag);
+    return r->published;
+}
+
+static void end_without_reply(Request *r)
+{
+    tag_lock(&r->session->tags, r->t.tag);
+    unregister(r);
+    tag_unlock(&r->session->tags, r->t.tag);
+    TRACE2(rcancel, r->t.tag, r->id);
+}
+
+void request_finish(Request *r)
+{
+    if (r->published)
+        TRACE3(reply, r->t.tag, r->id, r->reply.used);
+    else
+        end_without_reply(r);
+    for (Request *w = r->waiters; w; w = w->next_waiter)
+        w->settle = r->published ? r->channel : NULL;
+    if (r->waiters)
+        session_release_waiters(r->session, r->waiters);
+    request_free(r);
+}
+
+void request_free(Request *r)
+{
+    Session *session = r->session;
+    BufferPool *buffers = session->buffers;
+
+    release_fids(r);
+    fid_table_unref(r->fids);
+    if (r->message_actual > 0)
+        buffer_pool_put(buffers, r->message, r->message_actual);
+    if (r->reply_actual > 0)
+        buffer_pool_put(buffers, r->reply.start, r->reply_actual);
+    session_uncharge(session, r);
+    buffer_pool_put(buffers, r, BUFFER_MIN);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Request: one T-message on its way from the channel it came on to the reply that goes back there.
+ *
+ * Its life is taken -> queued -> running -> done -> published; a request that runs at once on the
+ * reader is never queued. Exactly one owner holds it at any time: the reader, the pool's queue, the
+ * thread that runs it, the flush list, or the channel that will publish its reply. Other threads
+ * reach it only through the tag table, under the tag's lock, for the fields that say so.
+ *
+ * request_respond() is where every request ends: it commits the staged fid change or drops it,
+ * sends the reply or discards it, and lets go of what the request held.
+ */
+#ifndef PROTOCOL_REQUEST_H
+#define PROTOCOL_REQUEST_H
+
+#include "common/bytes.h"
+#include "protocol/codec.h"
+#include "protocol/fid.h"
+#include "protocol/pool.h"
+
+typedef struct Session Session;
+typedef struct Channel Channel;
+typedef struct Request Request;
+
+typedef enum RequestState {
+    REQUEST_TAKEN,
+    REQUEST_QUEUED,  /* waits for a pool thread */
+    REQUEST_RUNNING, /* an operation works on it, or a Tflush waits for its target */
+    REQUEST_DONE,    /* has its reply, which is not published yet */
+} RequestState;
+
+/* Where an operation may run. */
+typedef enum OpPlace {
+    OP_READER, /* always on the reader: touches no file */
+    OP_NODE,   /* looks at or drops a held node: waits on remote file systems only */
+    OP_TRY,    /* takes nowait: tried on the reader, repeated on the pool if it would wait */
+    OP_POOL,   /* may wait wherever there is a disk */
+} OpPlace;
+
+/* Returned by an operation whose reply comes later. */
+enum { OP_LATER = 1 };
+
+typedef struct Op {
+    const char *name;
+    OpPlace place;
+    unsigned n_fids; /* how many fids of the message must exist: request->fid, request->fid2 */
+    /* Does the work and writes the reply's body. Returns 0, a negative errno, or OP_LATER. With
+     * request->nowait set it may return -EAGAIN and is run again without. */
+    int (*run)(Request *request);
+} Op;
+
+/* What a waiting Tflush waits for; see flush.c. Used by the reader only. */
+typedef struct FlushWait {
+    bool taking;          /* other channels still hold requests published before it */
+    unsigned on_channels; /* bit i: channel i must pass mark[i] */
+    uint32_t mark[8];
+    int64_t deadline; /* monotonic microseconds, while replies must be consumed */
+} FlushWait;
+
+enum {
+    REQUEST_SMALL_MESSAGE = 512,
+    REQUEST_SMALL_REPLY = 512,
+    REQUEST_SMALL_BODY = REQUEST_SMALL_REPLY - P9_HEADER_SIZE,
+};
+
+struct Request {
+    Job job; /* first: a Job is its Request */
+    Session *session;
+    Channel *channel; /* where it came from and its reply goes to */
+    FidTable *fids;   /* the table in force when it was taken */
+    const Op *op;
+    uint64_t id; /* unique in this session */
+    uint32_t msize;
+    uint32_t size; /* of the message */
+    size_t charge; /* bytes counted against the session's limit */
+    bool reserved; /* admitted from the reserve */
+    bool nowait;   /* runs on the reader: must not wait */
+
+    /* Under the tag's lock: */
+    RequestState state;
+    bool cancelled;  /* a Tflush waits for its end */
+    bool abandoned;  /* its client does not expect a reply any more: it gets none */
+    bool registered; /* is in the tag table */
+    bool published;  /* its reply is, or is about to be, visible */
+    Request *waiters; /* Tflush requests for this tag, oldest first, by next_waiter */
+
+    Request *next_waiter;
+    Channel *settle; /* of a Tflush: the channel its target was answered on, or NULL */
+    FlushWait flush;
+
+    Fid *fid;  /* references: the message's first fid, and its second one */
+    Fid *fid2;
+
+    /* The fid change that succeeds with the request: `fid` takes the place of `expected`. */
+    struct {
+        uint32_t id;
+        Fid *expected; /* not a reference */
+        Fid *fid;      /* a reference, or NULL when nothing changes */
+    } stage;
+
+    /* Of the channel, between send and publication. */
+    Request *next;
+    uint32_t position;
+    bool copied;
+
+    uint8_t *message;
+    size_t message_actual; /* as buffer_pool_get() said; 0 when in small_message */
+    ByteWriter reply;      /* the whole R-message, header included */
+    size_t reply_actual;   /* likewise; 0 when in small_reply */
+
+    Tmessage t;
+    uint8_t small_message[REQUEST_SMALL_MESSAGE];
+    uint8_t small_reply[REQUEST_SMALL_REPLY];
+};
+
+/* Room for a reply with a body of at most `size` bytes. Returns a writer placed at the body, or
+ * NULL when there is no memory, which cannot happen up to REQUEST_SMALL_BODY. */
+ByteWriter *request_reply(Request *request, size_t size);
+
+/* Stages the fid change that makes `id` stand for `fid` (taking over the caller's reference) where
+ * now `expected` stands, or nothing when that is NULL. */
+void request_stage_fid(Request *request, uint32_t id, Fid *expected, Fid *fid);
+
+/* Runs the request's operation to its end, and responds unless the reply comes later. Returns
+ * false when request->nowait was set and the operation would have waited: nothing has happened. */
+bool request_run(Request *request);
+
+/* Ends the request with `error` (0 or negative errno). Takes it over. Any thread. */
+void request_respond(Request *request, int error);
+
+/* Called by a channel, just before it makes the reply visible: returns false when the reply must
+ * not be sent any more. After it returned true the tag is the client's again. */
+bool request_retire(Request *request);
+
+/* Called by a channel when the reply is visible, or must not be sent: lets waiting Tflushes go on
+ * and frees the request. */
+void request_finish(Request *request);
+
+/* Frees a request that nobody knows or will hear of. */
+void request_free(Request *request);
+
+#endif

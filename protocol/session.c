@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Session: see session.h. */
+#include "protocol/session.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "common/trace.h"
+
+enum {
+    RESERVED_REQUESTS = 64,         /* admitted beyond the limit, when they release something */
+    REPLY_ESTIMATE = 4096,          /* of everything but reads */
+    BULK_BYTES = 64 * 1024,         /* larger transfers run beside the reader, not on it */
+    KEPT_BUFFERS = 8 * 1024 * 1024, /* free buffers kept for reuse */
+};
+
+G_STATIC_ASSERT(sizeof(Request) <= BUFFER_MIN);
+
+const SessionLimits session_default_limits = {
+    .max_fids = 1024 * 1024,
+    .max_threads = 16,
+    .max_inflight = 64 * 1024 * 1024,
+};
+
+Session *session_new(Fs *fs, const SessionLimits *limits, void (*wake)(void *), void *context)
+{
+    Session *session = g_new0(Session, 1);
+
+    session->fs = fs;
+    session->limits = *limits;
+    session->pool = pool_new(limits->max_threads);
+    session->buffers = buffer_pool_new(KEPT_BUFFERS);
+    session->state.fids = fid_table_new(limits->max_fids);
+    tag_table_init(&session->tags);
+    g_queue_init(&session->flushes);
+    g_mutex_init(&session->released_lock);
+    session->released_end = &session->released;
+    session->wake = wake;
+    session->wake_context = context;
+    session->reader = g_thread_self();
+    return session;
+}
+
+void session_add_channel(Session *session, Channel *channel)
+{
+    assert(session->n_channels < SESSION_MAX_CHANNELS);
+    channel->session = session;
+    channel->index = session->n_channels;
+    session->channels[session->n_channels++] = channel;
+    session->state.msize = session_max_message(session);
+}
+
+uint32_t session_max_message(const Session *session)
+{
+    uint32_t max = UINT32_MAX;
+
+    for (unsigned i = 0; i < session->n_channels; i++)
+        max = MIN(max, session->channels[i]->max_message);
+    return max;
+}
+
+static void wake_reader(Session *session)
+{
+    if (g_thread_self() != session->reader)
+        session->wake(session->wake_context);
+}
+
+/* What a request will take in memory, from the first bytes of its message. */
+static size_t estimate_charge(const Session *session, uint8_t *peeked, size_t n_peeked,
+                              uint32_t size)
+{
+    ByteReader r = byte_reader(peeked, n_peeked);
+    size_t reply = REPLY_ESTIMATE;
+    uint8_t type;
+
+    read_bytes(&r, sizeof(uint32_t));
+    type = read_u8(&r);
+    if (type == P9_TREAD || type == P9_TREADDIR) {
+        read_bytes(&r, sizeof(uint16_t) + sizeof(uint32_t) + sizeof(uint64_t));
+        reply = MAX(reply, MIN(read_u32(&r), session->state.msize));
+    }
+    return sizeof(Request) + size + reply;
+}
+
+static bool may_use_reserve(uint8_t type, uint32_t size)
+{
+    bool releases = type == P9_TFLUSH || type == P9_TCLUNK || type == P9_TVERSION;
+
+    return releases && size <= REQUEST_SMALL_MESSAGE;
+}
+
+/* Counts `charge` against the limit. Returns false when it does not fit. */
+static bool charge_memory(Session *session, size_t charge)
+{
+    gsize before = (gsize)g_atomic_pointer_add(&session->inflight_bytes, (gssize)charge);
+
+    if (before + charge <= session->limits.max_inflight)
+        return true;
+    g_atomic_pointer_add(&session->inflight_bytes, -(gssize)charge);
+    return false;
+}
+
+/* As charge_memory(); when it does not fit, whoever frees a request will wake the reader. */
+static bool charge_or_starve(Session *session, size_t charge)
+{
+    if (charge_memory(session, charge))
+        return true;
+    g_atomic_int_set(&session->starved, 1);
+    if (!charge_memory(session, charge))
+        return false;
+    g_atomic_int_set(&session->starved, 0);
+    return true;
+}
+
+static bool take_reserve(Session *session)
+{
+    if (g_atomic_int_add(&session->n_reserved, 1) < RESERVED_REQUESTS)
+        return true;
+    g_atomic_int_add(&session->n_reserved, -1);
+    return false;
+}
+
+void session_uncharge(Session *session, const Request *request)
+{
+    if (request->reserved)
+        g_atomic_int_add(&session->n_reserved, -1);
+    else
+        g_atomic_pointer_add(&session->inflight_bytes, -(gssize)request->charge);
+    if (g_atomic_int_get(&session->starved) &&
+        g_atomic_int_compare_and_exchange(&session->starved, 1, 0))
+        wake_reader(session);
+}
+
+/* Gives `request` room for its message and one byte more, for the last string's terminator. */
+static bool get_message_buffer(Request *request, uint32_t size)
+{
+    request->message = request->small_message;
+    if (size < REQUEST_SMALL_MESSAGE)
+        return true;
+    request->message =
+        buffer_pool_get(request->session->buffers, (size_t)size + 1, &request->message_actual);
+    return request->message != NULL;
+}
+
+static Request *new_request(Session *session, Channel *channel, uint32_t size)
+{
+    size_t actual;
+    Request *request = buffer_pool_get(session->buffers, sizeof(Request), &actual);
+
+    if (!request)
+        return NULL;
+    memset(request, 0, offsetof(Request, small_message));
+    request->session = session;
+    request->channel = channel;
+    request->size = size;
+    if (!get_message_buffer(request, size)) {
+        buffer_pool_put(session->buffers, request, actual);
+        return NULL;
+    }
+    request->id = session->next_id++;
+    request->fids = fid_table_ref(session->state.fids);
+    request->msize = session->state.msize;
+    return request;
+}
+
+Request *session_admit(Session *session, Channel *channel, const uint8_t *peeked, size_t n_peeked,
+                       uint32_t size)
+{
+    uint8_t header[SESSION_PEEK_SIZE];
+    bool reserved = false;
+    Request *request;
+    size_t charge;
+
+    assert(n_peeked >= P9_HEADER_SIZE && n_peeked <= sizeof(header));
+    memcpy(header, peeked, n_peeked);
+    charge = estimate_charge(session, header, n_peeked, size);
+    if (!charge_or_starve(session, charge)) {
+        reserved = may_use_reserve(header[4], size) && take_reserve(session);
+        if (!reserved) {
+            log_limited(&session->memory_limit, LOG_INFO,
+                        "%zu bytes of requests in flight: no more are taken until some are done",
+                        session->limits.max_inflight);
+            return NULL;
+        }
+    }
+    request = new_request(session, channel, size);
+    if (!request) {
+        if (reserved)
+            g_atomic_int_add(&session->n_reserved, -1);
+        else
+            g_atomic_pointer_add(&session->inflight_bytes, -(gssize)charge);
+        return NULL;
+    }
+    request->reserved = reserved;
+    request->charge = charge;
+    memcpy(request->message, header, n_peeked);
+    return request;
+}
+
+/* Enters the request in the tag table. A client that uses a tag again has given up on the request
+ * that had it: that one gets no reply any more. */
+static void register_tag(Session *session, Request *request)
+{
+    uint16_t tag = request->t.tag;
+    Request *cancelled = NULL;
+    Request *old;
+
+    tag_lock(&session->tags, tag);
+    old = session->tags.slots[tag];
+    if (old) {
+        old->abandoned = true;
+        old->registered = false;
+        if (pool_cancel(session->pool, &old->job))
+            cancelled = old;
+    }
+    session->tags.slots[tag] = request;
+    request->registered = true;
+    tag_unlock(&session->tags, tag);
+
+    if (old)
+        log_limited(&session->reuse_limit, LOG_NOTICE,
+                    "tag %u was used again before its request ended: that one gets no reply", tag);
+    if (cancelled)
+        request_finish(cancelled);
+}
+
+static bool is_bulk(const Request *request)
+{
+    bool transfer = request->t.type == P9_TREAD || request->t.type == P9_TWRITE;
+
+    return transfer && request->t.io.count > BULK_BYTES;
+}
+
+/* The slowest storage that the request can touch. */
+static FsClass storage_class(const Session *session, const Request *request)
+{
+    FsClass class = request->fid ? request->fid->node->class : session->fs->class;
+
+    return request->fid2 ? MAX(class, request->fid2->node->class) : class;
+}
+
+/* True when the request may run on the reader, which must never wait. */
+static bool runs_on_reader(const Session *session, const Request *request)
+{
+    OpPlace place = request->op->place;
+
+    if (place == OP_READER)
+        return true;
+    if (is_bulk(request))
+        return false;
+    switch (storage_class(session, request)) {
+    case FS_MEMORY:
+        return true;
+    case FS_LOCAL:
+        return place == OP_NODE || place == OP_TRY;
+    default:
+        return false;
+    }
+}
+
+static void run_on_pool(Job *job)
+{
+    Request *request = (Request *)job;
+
+    tag_lock(&request->session->tags, request->t.tag);
+    request->state = REQUEST_RUNNING;
+    tag_unlock(&request->session->tags, request->t.tag);
+    request_run(request);
+}
+
+static void run_or_queue(Session *session, Request *request)
+{
+    if (runs_on_reader(session, request)) {
+        request->state = REQUEST_RUNNING;
+        request->nowait = true;
+        if (request_run(request))
+            return;
+        request->nowait = false;
+    }
+    request->state = REQUEST_QUEUED;
+    request->job.run = run_on_pool;
+    pool_submit(session->pool, &request->job);
+}
+
+static uint32_t second_fid(const Tmessage *t)
+{
+    switch (t->type) {
+    case P9_TLINK:
+        return t->link.fid;
+    case P9_TRENAME:
+        return t->rename.dfid;
+    default:
+        return t->renameat.new_dfid;
+    }
+}
+
+/* Looks up the fids that the message names. */
+static int find_fids(Request *request)
+{
+    unsigned n = request->op->n_fids;
+
+    if (n > 0)
+        request->fid = fid_table_get(request->fids, request->t.fid);
+    if (n > 1)
+        request->fid2 = fid_table_get(request->fids, second_fid(&request->t));
+    return (n > 0 && !request->fid) || (n > 1 && !request->fid2) ? -ENOENT : 0;
+}
+
+/* Says why a request cannot be run at all, or 0. */
+static int check_request(Session *session, Request *request, int decode_error)
+{
+    if (decode_error == -EINVAL)
+        log_limited(&session->malformed_limit, LOG_WARNING, "malformed %s of %u bytes, tag %u",
+                    tmessage_name(request->t.type), request->size, request->t.tag);
+    if (decode_error)
+        return decode_error;
+    if (!request->op)
+        return -EOPNOTSUPP;
+    if (request->t.type == P9_TVERSION)
+        return 0;
+    if (!session->state.negotiated)
+        return -EPROTO;
+    return request->size > request->msize ? -EMSGSIZE : find_fids(request);
+}
+
+void session_take(Session *session, Request *request)
+{
+    int error = tmessage_decode(&request->t, request->message, request->size);
+
+    TRACE3(request, request->t.type, request->t.tag, request->id);
+    request->op = op_for_type(request->t.type);
+    register_tag(session, request);
+    if (session->n_flushes_taking > 0 && flush_discards(session, request))
+        return;
+    error = check_request(session, request, error);
+    if (error)
+        request_respond(request, error);
+    else
+        run_or_queue(session, request);
+}
+
+bool session_tend(Session *session)
+{
+    return flush_tend(session);
+}
+
+void session_release_waiters(Session *session, Request *waiters)
+{
+    g_mutex_lock(&session->released_lock);
+    *session->released_end = waiters;
+    while (*session->released_end)
+        session->released_end = &(*session->released_end)->next_waiter;
+    g_mutex_unlock(&session->released_lock);
+    wake_reader(session);
+}
+
+/* Takes the request with `tag` out of the conversation. Returns it when it is the caller's to end. */
+static Request *abandon_tag(Session *session, uint16_t tag)
+{
+    Request *cancelled = NULL;
+    Request *request;
+
+    tag_lock(&session->tags, tag);
+    request = session->tags.slots[tag];
+    if (request) {
+        request->abandoned = true;
+        request->registered = false;
+        session->tags.slots[tag] = NULL;
+        if (pool_cancel(session->pool, &request->job))
+            cancelled = request;
+    }
+    tag_unlock(&session->tags, tag);
+    return cancelled;
+}
+
+/* Ends the Tflush requests that wait; they are abandoned, so that none is answered. */
+static void drop_flushes(Session *session)
+{
+    Request *flush;
+
+    while ((flush = g_queue_pop_head(&session->flushes)))
+        request_respond(flush, 0);
+    session->n_flushes_taking = 0;
+}
+
+void session_reset(Session *session, Request *keep)
+{
+    for (unsigned tag = 0; tag < TAG_COUNT; tag++) {
+        Request *cancelled = NULL;
+
+        /* A slot is only ever filled by this thread: an empty one stays empty. */
+        if (g_atomic_pointer_get(&session->tags.slots[tag]) && (!keep || tag != keep->t.tag))
+            cancelled = abandon_tag(session, (uint16_t)tag);
+        if (cancelled)
+            request_finish(cancelled);
+    }
+    drop_flushes(session);
+    fid_table_unref(session->state.fids);
+    session->state.fids = fid_table_new(session->limits.max_fids);
+    session->state.negotiated = false;
+    session->state.msize = session_max_message(session);
+}
+
+void session_stop(Session *session)
+{
+    session_reset(session, NULL);
+    pool_free(session->pool);
+    session->pool = NULL;
+    flush_tend(session);
+}
+
+void session_free(Session *session)
+{
+    flush_tend(session); /* the channels may have let go of requests that a Tflush waited for */
+    fid_table_unref(session->state.fids);
+    tag_table_deinit(&session->tags);
+    buffer_pool_free(session->buffers);
+    g_mutex_clear(&session->released_lock);
+    g_free(session);
+}

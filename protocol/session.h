@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Session: one client's conversation over one or several channels (rings).
+ *
+ * One thread, the reader, takes requests from all channels and calls the functions here marked
+ * [reader]; it never waits. What must wait runs on the session's pool. Any thread publishes replies.
+ *
+ * What makes up the session itself is in SessionState: dialect, msize and fid table.
+ */
+#ifndef PROTOCOL_SESSION_H
+#define PROTOCOL_SESSION_H
+
+#include "common/buffer.h"
+#include "common/log.h"
+#include "protocol/request.h"
+#include "protocol/tags.h"
+
+enum {
+    SESSION_MAX_CHANNELS = 8,
+    SESSION_PEEK_SIZE = 23, /* bytes of a message that say what it will cost: up to Tread's count */
+};
+
+/* A way for messages in both directions. Positions are counts of bytes modulo 2^32. */
+typedef struct ChannelOps {
+    /* Takes over a request whose reply is complete: publishes it, now or when there is room, and
+     * ends with request_finish(). Any thread. Never waits. */
+    void (*send)(Channel *channel, Request *request);
+
+    /* Position behind the last request that the client has published. [reader] */
+    uint32_t (*out_published)(Channel *channel);
+
+    /* True when every complete request before `position` has been taken. [reader] */
+    bool (*out_taken)(Channel *channel, uint32_t position);
+
+    /* Position behind the last request that was taken. [reader] */
+    uint32_t (*out_position)(Channel *channel);
+
+    /* Position behind the last published reply; no publication is half-way when it returns. */
+    uint32_t (*in_published)(Channel *channel);
+
+    /* True when the client has consumed every reply before `position`. [reader] */
+    bool (*in_consumed)(Channel *channel, uint32_t position);
+} ChannelOps;
+
+struct Channel {
+    const ChannelOps *ops;
+    Session *session;
+    uint32_t max_message; /* no message can be larger, in either direction */
+    unsigned index;       /* in the session */
+};
+
+typedef struct SessionLimits {
+    unsigned max_fids;
+    unsigned max_threads;
+    size_t max_inflight; /* bytes of memory for requests that are not published yet */
+} SessionLimits;
+
+extern const SessionLimits session_default_limits;
+
+typedef struct SessionState {
+    bool negotiated; /* a Tversion has chosen 9P2000.L */
+    uint32_t msize;
+    FidTable *fids;
+} SessionState;
+
+struct Session {
+    Fs *fs; /* borrowed */
+    Pool *pool;
+    BufferPool *buffers;
+    SessionLimits limits;
+    SessionState state; /* reader only; requests carry what they need of it */
+    TagTable tags;
+    Channel *channels[SESSION_MAX_CHANNELS]; /* borrowed */
+    unsigned n_channels;
+    uint64_t next_id; /* reader only */
+
+    gsize inflight_bytes; /* atomic: charges of all requests */
+    gint n_reserved;      /* atomic: requests admitted from the reserve */
+    gint starved;         /* atomic: the reader waits for memory */
+
+    GQueue flushes;         /* Tflush requests that wait for channels, oldest first; reader only */
+    unsigned n_flushes_taking; /* of these, how many wait for requests to be taken */
+    GMutex released_lock;   /* guards: */
+    Request *released;      /* Tflush requests whose target has ended, oldest first */
+    Request **released_end; /* where the next goes */
+
+    void (*wake)(void *context); /* makes the reader call session_tend(); any thread */
+    void *wake_context;
+    GThread *reader;
+
+    LogLimit malformed_limit;
+    LogLimit reuse_limit;
+    LogLimit memory_limit;
+};
+
+/* A new session over `fs`, without channels. `wake` must make the reader call session_tend() soon,
+ * also when it sleeps. */
+Session *session_new(Fs *fs, const SessionLimits *limits, void (*wake)(void *), void *context);
+
+/* Adds a channel, before the first request. `channel` must outlive the session. */
+void session_add_channel(Session *session, Channel *channel);
+
+/* Makes a request for the message of `size` bytes whose first `n_peeked` bytes, at least the
+ * header, are at `peeked`; they are copied. The caller fills in the rest of request->message.
+ * Returns NULL while requests in flight hold all the memory that the session may use: the caller
+ * tries again after wake. The reserve admits Tflush, Tclunk and Tversion then. [reader] */
+Request *session_admit(Session *session, Channel *channel, const uint8_t *peeked, size_t n_peeked,
+                       uint32_t size);
+
+/* Takes over a complete request: runs it, or queues it. [reader] */
+void session_take(Session *session, Request *request);
+
+/* Lets waiting Tflushes go on. Returns true when some still wait, to be called again within a
+ * millisecond even when nothing wakes the reader. [reader] */
+bool session_tend(Session *session);
+
+/* Stops: nothing is queued or runs any more when it returns, and nothing will be sent. [reader] */
+void session_stop(Session *session);
+
+/* Frees a stopped session whose channels hold no request any more. [reader] */
+void session_free(Session *session);
+
+/* For operations. Forgets everything about the conversation so far: requests in flight get no
+ * reply, all fids are clunked. `keep` is the Tversion that asks for it. [reader] */
+void session_reset(Session *session, Request *keep);
+
+/* The largest message that fits all channels. */
+uint32_t session_max_message(const Session *session);
+
+/* For requests: gives back what session_admit() charged. Any thread. */
+void session_uncharge(Session *session, const Request *request);
+
+/* For requests: Tflush requests that waited for an ended request go on. Any thread. */
+void session_release_waiters(Session *session, Request *waiters);
+
+/* The operation for a message type, or NULL. */
+const Op *op_for_type(uint8_t type);
+
+/* flush.c */
+int flush_run(Request *flush);                             /* [reader] */
+bool flush_discards(Session *session, Request *request);   /* [reader] */
+bool flush_tend(Session *session);                         /* [reader] */
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tags: which request a tag stands for now.
+ *
+ * A slot for each of the 2^16 tags, guarded by a few locks. The lock of a tag also guards the
+ * fields of its request that say so. A request leaves its slot before its reply becomes visible,
+ * since the client may use the tag again from then on.
+ */
+#ifndef PROTOCOL_TAGS_H
+#define PROTOCOL_TAGS_H
+
+#include <glib.h>
+#include <stdint.h>
+
+typedef struct Request Request;
+
+enum { TAG_COUNT = 65536, TAG_LOCKS = 64 };
+
+typedef struct TagTable {
+    GMutex locks[TAG_LOCKS];
+    Request **slots; /* TAG_COUNT of them; untouched ones take no memory */
+} TagTable;
+
+void tag_table_init(TagTable *table);
+void tag_table_deinit(TagTable *table);
+
+static inline void tag_lock(TagTable *table, uint16_t tag)
+{
+    g_mutex_lock(&table->locks[tag % TAG_LOCKS]);
+}
+
+static inline void tag_unlock(TagTable *table, uint16_t tag)
+{
+    g_mutex_unlock(&table->locks[tag % TAG_LOCKS]);
+}
+
+#endif

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Device: see device.h. One table holds the states: what the toolstack and the frontend see in
+ * xenstore, which moves are allowed, and the function that chooses the next state.
+ *
+ *     NEW -> CHECKING -> WAITING -> STARTING -> CONNECTED -> CLOSING -> CLOSED -> GONE
+ *               ^                                                         |
+ *               +---------------------- the frontend is back -------------+
+ *
+ * A worker runs in STARTING and CONNECTED, may still serve in CLOSING, and is gone before CLOSED
+ * is entered, so that the frontend can take its memory back.
+ */
+#include "xen-9pfs/device.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "xen-9pfs/export.h"
+
+enum {
+    CHECK_TIMEOUT_MS = 5000, /* a file server that has not answered by then does not */
+    CLOSE_TIMEOUT_MS = 5000, /* how long a frontend may take to close; the toolstack waits 10 s */
+    START_INTERVAL_MS = 250, /* between two workers of one device, lest a guest keep us busy */
+};
+
+typedef enum DeviceState {
+    DEVICE_NEW,       /* an earlier supervisor may have left it in any state */
+    DEVICE_CHECKING,  /* its configuration is being looked at */
+    DEVICE_WAITING,   /* for the frontend to offer its rings */
+    DEVICE_STARTING,  /* a worker is being set up */
+    DEVICE_CONNECTED, /* a worker serves */
+    DEVICE_CLOSING,   /* the frontend and the worker are letting go */
+    DEVICE_CLOSED,    /* until it is removed, or the frontend starts anew */
+    DEVICE_GONE,      /* removed; waits for the end of its worker */
+    DEVICE_N_STATES,
+} DeviceState;
+
+struct Device {
+    const DeviceHost *host;
+    DeviceKey key;
+    char *name;
+    Nodes nodes;
+    char *watched; /* the frontend's state node, NULL: no watch is set */
+    DeviceState state;
+    bool marked;
+    bool domain_dead;
+    bool frontend_moved; /* seen in another state than Initialising since CHECKING */
+    bool timed_out;      /* the timer has fired since the state was entered */
+    guint timer;
+    gint64 start_after; /* monotonic time before which no worker is started */
+    Process *process;   /* NULL: none */
+    ExportCheck *check; /* in CHECKING only */
+    LinkSetup setup;    /* what the next worker is to serve */
+    LogLimit failures;
+    LogLimit events;
+};
+
+/* One look at the device, the same for all steps of one advance but for our own state. */
+typedef NodesView View;
+
+static void log_event(Device *device, LogLimit *limit, int priority, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+
+static void log_event(Device *device, LogLimit *limit, int priority, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    log_limited(limit, priority, "domain %u device %u: %s", device->key.domid, device->key.devid,
+                text);
+}
+
+/* Says what went wrong, in the log and in xenstore. */
+static void report(Device *device, const GError *error)
+{
+    log_event(device, &device->failures, LOG_ERR, "%s", error->message);
+    nodes_write_error(&device->nodes, error);
+}
+
+static void on_changed(void *data)
+{
+    device_mark(data);
+}
+
+static gboolean on_timer(gpointer data)
+{
+    Device *device = data;
+
+    device->timer = 0;
+    device->timed_out = true;
+    device_mark(device);
+    return G_SOURCE_REMOVE;
+}
+
+static void set_timer(Device *device, guint milliseconds)
+{
+    if (device->timer != 0)
+        g_source_remove(device->timer);
+    device->timer = milliseconds > 0 ? g_timeout_add(milliseconds, on_timer, device) : 0;
+    device->timed_out = false;
+}
+
+/* Sockets are named after devices, as far as a file name can be. */
+static char *socket_name(const Device *device)
+{
+    return g_strdelimit(g_strdup(device->name), "/", '-');
+}
+
+/* True while the frontend says that its rings are in use, or about to be. */
+static bool frontend_is_up(const View *view)
+{
+    return view->frontend == XenbusStateInitialised || view->frontend == XenbusStateConnected;
+}
+
+/* The toolstack takes the device away by writing online = 0 and state = Closing. */
+static bool is_removed(const View *view)
+{
+    return !view->online || view->backend == XenbusStateClosing;
+}
+
+/* Where a device goes that is not to be served: never from Closed back to Closing. */
+static DeviceState way_out(const Device *device, const View *view)
+{
+    if (device->state == DEVICE_CHECKING && view->backend == XenbusStateClosed)
+        return DEVICE_CLOSED;
+    return DEVICE_CLOSING;
+}
+
+static DeviceState fail(Device *device, const View *view, GError *error)
+{
+    report(device, error);
+    g_error_free(error);
+    return way_out(device, view);
+}
+
+/* The worker is gone or useless. Says which and why. */
+static DeviceState fail_worker(Device *device, const View *view)
+{
+    const char *reason = process_reason(device->process);
+    GString *text = g_string_new(NULL);
+    GError *error;
+
+    g_string_printf(text, "worker %d ", (int)process_pid(device->process));
+    if (process_state(device->process) == PROCESS_GONE)
+        g_string_append(text, process_ending(device->process));
+    else
+        g_string_append(text, "has failed");
+    if (reason != NULL)
+        g_string_append_printf(text, ": %s", reason);
+    error = g_error_new_literal(NODES_ERROR, EIO, text->str);
+    g_string_free(text, TRUE);
+    return fail(device, view, error);
+}
+
+/* Tells the worker to end, if there is one. Returns true when none is left. */
+static bool worker_is_out(Device *device)
+{
+    if (device->process == NULL)
+        return true;
+    process_stop(device->process);
+    if (process_state(device->process) != PROCESS_GONE)
+        return false;
+    g_clear_pointer(&device->process, process_free);
+    return true;
+}
+
+/* True when the adopted worker serves what xenstore asks for now. */
+static bool worker_fits(Device *device)
+{
+    g_autoptr(GError) error = NULL;
+    LinkSetup asked = {.domid = device->key.domid, .devid = device->key.devid};
+    const LinkSetup *served = process_setup(device->process);
+
+    return served != NULL && nodes_read_config(&device->nodes, &asked, &error) &&
+           nodes_read_frontend(&device->nodes, &asked, &error) && link_setup_equal(served, &asked);
+}
+
+/* A device that an earlier supervisor had connected goes on, if its worker does. */
+static DeviceState resume(Device *device, const View *view)
+{
+    if (device->process == NULL) {
+        log_event(device, &device->failures, LOG_ERR,
+                  "was connected, but no worker serves it any more");
+        return DEVICE_CLOSING;
+    }
+    if (process_state(device->process) != PROCESS_READY)
+        return fail_worker(device, view);
+    if (!worker_fits(device)) {
+        log_event(device, &device->failures, LOG_ERR, "worker %d serves other rings than these",
+                  (int)process_pid(device->process));
+        process_stop(device->process);
+        return DEVICE_CLOSING;
+    }
+    log_event(device, &device->events, LOG_NOTICE, "worker %d goes on serving",
+              (int)process_pid(device->process));
+    return DEVICE_CONNECTED;
+}
+
+static DeviceState step_new(Device *device, const View *view)
+{
+    if (device->process != NULL && process_state(device->process) == PROCESS_STARTING)
+        return DEVICE_NEW;
+    if (view->backend == XenbusStateConnected)
+        return resume(device, view);
+    if (!worker_is_out(device))
+        return DEVICE_NEW;
+    device->frontend_moved = true;
+    if (view->backend == XenbusStateClosed)
+        return DEVICE_CLOSED;
+    return is_removed(view) ? DEVICE_CLOSING : DEVICE_CHECKING;
+}
+
+static GError *path_error(const Device *device, int code)
+{
+    g_autofree char *shown = log_escape(device->setup.path, strlen(device->setup.path));
+
+    return g_error_new(NODES_ERROR, code,
+                       "cannot serve the path \"%s\": %s; make it a directory or correct the path",
+                       shown, g_strerror(code));
+}
+
+/* Starts the look at the export, and takes the answer once it is there. */
+static DeviceState step_checking(Device *device, const View *view)
+{
+    GError *error = NULL;
+    int code = 0;
+
+    if (is_removed(view))
+        return way_out(device, view);
+    if (device->check == NULL) {
+        if (!nodes_read_config(&device->nodes, &device->setup, &error))
+            return fail(device, view, error);
+        device->check = export_check_new(device->setup.path, on_changed, device);
+    }
+    if (!export_check_result(device->check, &code)) {
+        if (!device->timed_out)
+            return DEVICE_CHECKING;
+        code = ETIMEDOUT;
+    }
+    if (code == 0)
+        return DEVICE_WAITING;
+    return fail(device, view, path_error(device, code));
+}
+
+static DeviceState start_worker(Device *device, const View *view)
+{
+    g_autofree char *name = socket_name(device);
+    GError *error = NULL;
+
+    if (!nodes_read_frontend(&device->nodes, &device->setup, &error))
+        return fail(device, view, error);
+    device->process =
+        process_start(&device->host->process, name, &device->setup, on_changed, device, &error);
+    if (device->process == NULL)
+        return fail(device, view, error);
+    return DEVICE_STARTING;
+}
+
+static DeviceState step_waiting(Device *device, const View *view)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (is_removed(view) || view->frontend == XenbusStateClosing ||
+        view->frontend == XenbusStateClosed)
+        return DEVICE_CLOSING;
+    if (!frontend_is_up(view))
+        return DEVICE_WAITING;
+    if (now < device->start_after) {
+        set_timer(device, (guint)((device->start_after - now) / 1000 + 1));
+        return DEVICE_WAITING;
+    }
+    device->start_after = now + START_INTERVAL_MS * 1000;
+    return start_worker(device, view);
+}
+
+static DeviceState step_starting(Device *device, const View *view)
+{
+    if (is_removed(view) || !frontend_is_up(view))
+        return DEVICE_CLOSING;
+    switch (process_state(device->process)) {
+    case PROCESS_STARTING:
+        return DEVICE_STARTING;
+    case PROCESS_READY:
+        return DEVICE_CONNECTED;
+    default:
+        return fail_worker(device, view);
+    }
+}
+
+static DeviceState step_connected(Device *device, const View *view)
+{
+    if (process_state(device->process) != PROCESS_READY)
+        return fail_worker(device, view);
+    return is_removed(view) || !frontend_is_up(view) ? DEVICE_CLOSING : DEVICE_CONNECTED;
+}
+
+/* True while there is reason to wait for the frontend. One that is closing of its own accord may
+ * take its time, as long as the toolstack does not wait for it. */
+static bool frontend_is_awaited(const Device *device, const View *view)
+{
+    if (view->frontend == XenbusStateClosing)
+        return view->online || !device->timed_out;
+    return frontend_is_up(view) && !device->timed_out;
+}
+
+/* The worker goes on serving a frontend that has been told to close and not yet begun to. */
+static DeviceState step_closing(Device *device, const View *view)
+{
+    bool awaited = frontend_is_awaited(device, view);
+    bool serves = device->process != NULL && process_state(device->process) == PROCESS_READY;
+
+    if (awaited && serves && frontend_is_up(view))
+        return DEVICE_CLOSING;
+    if (!worker_is_out(device) || awaited)
+        return DEVICE_CLOSING;
+    if (frontend_is_up(view) || view->frontend == XenbusStateClosing)
+        log_event(device, &device->events, LOG_WARNING,
+                  "the frontend did not close in time and was cut off");
+    return DEVICE_CLOSED;
+}
+
+/* A frontend that could not be served where it stands must first move before it is tried again. */
+static DeviceState step_closed(Device *device, const View *view)
+{
+    if (view->backend == XenbusStateClosing)
+        return DEVICE_CLOSING;
+    if (view->frontend == XenbusStateInitialising && device->frontend_moved && view->online)
+        return DEVICE_CHECKING;
+    return DEVICE_CLOSED;
+}
+
+/* The folder may come back while the old worker is still ending. */
+static DeviceState step_gone(Device *device, const View *view)
+{
+    return worker_is_out(device) && view->exists ? DEVICE_NEW : DEVICE_GONE;
+}
+
+static void enter_checking(Device *device)
+{
+    device->frontend_moved = false;
+    memset(&device->setup, 0, sizeof(device->setup));
+    device->setup.domid = device->key.domid;
+    device->setup.devid = device->key.devid;
+    set_timer(device, CHECK_TIMEOUT_MS);
+}
+
+static void enter_waiting(Device *device)
+{
+    nodes_clear_error(&device->nodes);
+}
+
+static void enter_connected(Device *device)
+{
+    const LinkSetup *setup = process_setup(device->process);
+    g_autofree char *path = log_escape(setup->path, strlen(setup->path));
+
+    log_event(device, &device->events, LOG_INFO, "connected: worker %d serves %s on %u rings",
+              (int)process_pid(device->process), path, setup->n_rings);
+}
+
+static void enter_closing(Device *device)
+{
+    set_timer(device, CLOSE_TIMEOUT_MS);
+}
+
+static void enter_closed(Device *device)
+{
+    log_event(device, &device->events, LOG_INFO, "closed");
+}
+
+static void set_watch(Device *device, const char *folder);
+
+static void enter_gone(Device *device)
+{
+    set_watch(device, NULL);
+    nodes_clear_error(&device->nodes);
+}
+
+#define TO(state) (1U << DEVICE_##state)
+
+static const struct {
+    const char *name;
+    enum xenbus_state xenbus; /* what our state node says; Unknown: it is left as it is */
+    DeviceState (*step)(Device *device, const View *view); /* chooses the next state */
+    void (*enter)(Device *device);                         /* NULL: nothing to do on entry */
+    unsigned moves;                                        /* the states that may follow */
+} states[DEVICE_N_STATES] = {
+    [DEVICE_NEW] = {"new", XenbusStateUnknown, step_new, NULL,
+                    TO(CHECKING) | TO(CONNECTED) | TO(CLOSING) | TO(CLOSED) | TO(GONE)},
+    [DEVICE_CHECKING] = {"checking", XenbusStateUnknown, step_checking, enter_checking,
+                         TO(WAITING) | TO(CLOSING) | TO(CLOSED) | TO(GONE)},
+    [DEVICE_WAITING] = {"waiting", XenbusStateInitWait, step_waiting, enter_waiting,
+                        TO(STARTING) | TO(CLOSING) | TO(GONE)},
+    [DEVICE_STARTING] = {"starting", XenbusStateUnknown, step_starting, NULL,
+                         TO(CONNECTED) | TO(CLOSING) | TO(GONE)},
+    [DEVICE_CONNECTED] = {"connected", XenbusStateConnected, step_connected, enter_connected,
+                          TO(CLOSING) | TO(GONE)},
+    [DEVICE_CLOSING] = {"closing", XenbusStateClosing, step_closing, enter_closing,
+                        TO(CLOSED) | TO(GONE)},
+    [DEVICE_CLOSED] = {"closed", XenbusStateClosed, step_closed, enter_closed,
+                       TO(CHECKING) | TO(CLOSING) | TO(GONE)},
+    [DEVICE_GONE] = {"gone", XenbusStateUnknown, step_gone, enter_gone, TO(NEW)},
+};
+
+/* Watches the frontend's state below `frontend`, and nothing any more if that is NULL. Setting a
+ * watch fires it, so no change between the last look and now is missed. */
+static void set_watch(Device *device, const char *frontend)
+{
+    g_autofree char *path = frontend != NULL ? g_strconcat(frontend, "/state", NULL) : NULL;
+    int rc;
+
+    if (g_strcmp0(path, device->watched) == 0)
+        return;
+    if (device->watched != NULL)
+        xenstore_unwatch(device->host->store, device->watched, device->name);
+    g_clear_pointer(&device->watched, g_free);
+    if (path == NULL)
+        return;
+    rc = xenstore_watch(device->host->store, path, device->name);
+    if (rc < 0)
+        log_event(device, &device->failures, LOG_ERR, "cannot watch %s: %s", path, g_strerror(-rc));
+    else
+        device->watched = g_steal_pointer(&path);
+}
+
+static int look(Device *device, View *view)
+{
+    int rc = nodes_look(&device->nodes, view);
+
+    if (rc < 0) {
+        log_event(device, &device->failures, LOG_ERR, "cannot read %s: %s", device->nodes.backend,
+                  g_strerror(-rc));
+        return rc;
+    }
+    if (view->exists)
+        set_watch(device, device->nodes.frontend);
+    if (device->domain_dead)
+        view->frontend = XenbusStateClosed;
+    if (view->frontend != XenbusStateInitialising)
+        device->frontend_moved = true;
+    return 0;
+}
+
+/* Writes the state node for `next`. When somebody else has changed the device in between, nothing
+ * is written and the device is marked for a new look. */
+static bool write_state(Device *device, DeviceState next, View *view)
+{
+    enum xenbus_state xenbus = states[next].xenbus;
+    int rc;
+
+    if (xenbus == XenbusStateUnknown)
+        return true;
+    rc = nodes_move(&device->nodes, view->backend, xenbus);
+    if (rc == -ESTALE || rc == -ENOENT || rc == -EAGAIN)
+        device_mark(device);
+    else if (rc < 0)
+        log_event(device, &device->failures, LOG_ERR, "cannot write to %s: %s",
+                  device->nodes.backend, g_strerror(-rc));
+    if (rc == 0)
+        view->backend = xenbus;
+    return rc == 0;
+}
+
+static bool enter(Device *device, DeviceState next, View *view)
+{
+    assert((states[device->state].moves & (1U << next)) != 0);
+    if (!write_state(device, next, view))
+        return false;
+    log_debug("%s: %s -> %s", device->name, states[device->state].name, states[next].name);
+    set_timer(device, 0);
+    g_clear_pointer(&device->check, export_check_free);
+    device->state = next;
+    if (states[next].enter != NULL)
+        states[next].enter(device);
+    return true;
+}
+
+bool device_advance(Device *device)
+{
+    DeviceState next;
+    View view;
+
+    device->marked = false;
+    if (look(device, &view) < 0)
+        return true;
+    do {
+        if (view.exists || device->state == DEVICE_GONE)
+            next = states[device->state].step(device, &view);
+        else
+            next = DEVICE_GONE;
+    } while (next != device->state && enter(device, next, &view));
+    return device->state != DEVICE_GONE || device->process != NULL;
+}
+
+Device *device_new(const DeviceHost *host, const DeviceKey *key)
+{
+    Device *device = g_new0(Device, 1);
+
+    device->host = host;
+    device->key = *key;
+    device->name = g_strdup_printf("%s/%u/%u", key->kind, key->domid, key->devid);
+    g_mutex_init(&device->failures.lock);
+    g_mutex_init(&device->events.lock);
+    nodes_init(&device->nodes, host->store, key);
+    device_mark(device);
+    return device;
+}
+
+void device_free(Device *device)
+{
+    set_timer(device, 0);
+    set_watch(device, NULL);
+    g_clear_pointer(&device->check, export_check_free);
+    g_clear_pointer(&device->process, process_free);
+    nodes_deinit(&device->nodes);
+    g_mutex_clear(&device->failures.lock);
+    g_mutex_clear(&device->events.lock);
+    g_free(device->name);
+    g_free(device);
+}
+
+bool device_adopt_worker(Device *device)
+{
+    g_autofree char *name = socket_name(device);
+
+    device->process = process_adopt(&device->host->process, name, on_changed, device);
+    return device->process != NULL;
+}
+
+void device_mark(Device *device)
+{
+    device->marked = true;
+    device->host->wake(device->host->data);
+}
+
+bool device_is_marked(const Device *device)
+{
+    return device->marked;
+}
+
+void device_set_domain_dead(Device *device)
+{
+    device->domain_dead = true;
+    device_mark(device);
+}
+
+const char *device_name(const Device *device)
+{
+    return device->name;
+}
+
+uint32_t device_domid(const Device *device)
+{
+    return device->key.domid;
+}

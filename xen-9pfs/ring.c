@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ring: see ring.h.
+ *
+ * Barriers, and what they pair with in the frontend:
+ *   load-acquire out_prod    its write barrier between a request's bytes and out_prod
+ *   store-release out_cons   its read of out_cons before it overwrites the space
+ *   load-acquire in_cons     its barrier between reading a reply and in_cons
+ *   store-release in_prod    its read barrier between in_prod and a reply's bytes
+ *
+ * A reply goes pending -> reserved -> published. Space is reserved in the order of completion and
+ * filled without a lock; in_prod moves over a reply when all before it are filled too.
+ */
+#include "xen-9pfs/ring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xen/xen.h>
+#include <xen/io/9pfs.h>
+
+#include "common/trace.h"
+
+enum {
+    PAGE_BYTES = 1 << XEN_PAGE_SHIFT,
+    MAX_PAGES = 1 << RING_MAX_ORDER,
+};
+
+typedef struct xen_9pfs_data_intf Shared;
+
+G_STATIC_ASSERT(offsetof(Shared, ref) == 132);
+G_STATIC_ASSERT(offsetof(Shared, ref) + MAX_PAGES * sizeof(grant_ref_t) <= PAGE_BYTES);
+
+/* A queue of requests by their `next`, oldest first. */
+typedef struct ReplyQueue {
+    Request *head;
+    Request **end;
+} ReplyQueue;
+
+struct Ring {
+    Channel channel; /* first: a Channel is its Ring */
+    RingPeer peer;
+    evtchn_port_t port; /* ours */
+    GThread *reader;
+    Shared *shared;
+    uint8_t *data;
+    uint32_t n_pages;
+    uint32_t size; /* of each half; a power of two */
+    const uint8_t *out;
+    uint8_t *in;
+    const char *broken; /* atomic: what the frontend did wrong, a static text */
+
+    /* Reader only. */
+    uint32_t out_cons;
+    bool notify; /* the frontend is to be told of something */
+
+    GMutex lock;          /* guards: */
+    uint32_t in_prod;     /* published */
+    uint32_t in_reserved; /* published and reserved */
+    ReplyQueue pending;   /* wait for room */
+    ReplyQueue reserved;  /* have room and are being copied */
+    bool closed;
+};
+
+static const ChannelOps ring_ops;
+
+static void queue_init(ReplyQueue *queue)
+{
+    queue->head = NULL;
+    queue->end = &queue->head;
+}
+
+static void queue_push(ReplyQueue *queue, Request *request)
+{
+    request->next = NULL;
+    *queue->end = request;
+    queue->end = &request->next;
+}
+
+static Request *queue_pop(ReplyQueue *queue)
+{
+    Request *request = queue->head;
+
+    queue->head = request->next;
+    if (!queue->head)
+        queue->end = &queue->head;
+    return request;
+}
+
+static void finish_all(ReplyQueue *queue)
+{
+    while (queue->head)
+        request_finish(queue_pop(queue));
+}
+
+/*
+ * Mapping
+ */
+
+/* Maps the data pages that the interface page names. */
+static char *map_data(Ring *ring)
+{
+    uint32_t order = *(volatile uint32_t *)&ring->shared->ring_order;
+    uint32_t refs[MAX_PAGES];
+
+    if (order < RING_MIN_ORDER || order > RING_MAX_ORDER)
+        return g_strdup_printf("ring order %u is not one of %d ... %d", order, RING_MIN_ORDER,
+                               RING_MAX_ORDER);
+    ring->n_pages = 1u << order;
+    for (uint32_t i = 0; i < ring->n_pages; i++)
+        refs[i] = *(volatile grant_ref_t *)&ring->shared->ref[i];
+    ring->data = xengnttab_map_domain_grant_refs(ring->peer.gnttab, ring->n_pages, ring->peer.domid,
+                                                 refs, PROT_READ | PROT_WRITE);
+    if (!ring->data)
+        return g_strdup_printf("cannot map the %u pages of a ring: %s", ring->n_pages,
+                               g_strerror(errno));
+    ring->size = ring->n_pages * PAGE_BYTES / 2;
+    ring->in = ring->data;
+    ring->out = ring->data + ring->size;
+    return NULL;
+}
+
+static char *map_interface(Ring *ring)
+{
+    ring->shared = xengnttab_map_grant_ref(ring->peer.gnttab, ring->peer.domid, ring->peer.ref,
+                                           PROT_READ | PROT_WRITE);
+    if (!ring->shared)
+        return g_strdup_printf("cannot map the interface page, grant reference %u: %s",
+                               ring->peer.ref, g_strerror(errno));
+    return NULL;
+}
+
+static char *bind_port(Ring *ring)
+{
+    int port = xenevtchn_bind_interdomain(ring->peer.evtchn, ring->peer.domid, ring->peer.port);
+
+    if (port < 0)
+        return g_strdup_printf("cannot bind event channel %u: %s", ring->peer.port,
+                               g_strerror(errno));
+    ring->port = (evtchn_port_t)port;
+    return NULL;
+}
+
+/* Takes over the indices where the page says they are: 0 in a new ring. */
+static void start_indices(Ring *ring)
+{
+    ring->out_cons = __atomic_load_n(&ring->shared->out_cons, __ATOMIC_ACQUIRE);
+    ring->in_prod = __atomic_load_n(&ring->shared->in_prod, __ATOMIC_ACQUIRE);
+    ring->in_reserved = ring->in_prod;
+}
+
+Ring *ring_new(const RingPeer *peer, char **why)
+{
+    Ring *ring = g_new0(Ring, 1);
+
+    ring->channel.ops = &ring_ops;
+    ring->peer = *peer;
+    ring->port = (evtchn_port_t)-1;
+    ring->reader = g_thread_self();
+    g_mutex_init(&ring->lock);
+    queue_init(&ring->pending);
+    queue_init(&ring->reserved);
+    *why = map_interface(ring);
+    if (!*why)
+        *why = map_data(ring);
+    if (!*why)
+        *why = bind_port(ring);
+    if (*why) {
+        ring_free(ring);
+        return NULL;
+    }
+    start_indices(ring);
+    ring->channel.max_message = ring->size;
+    return ring;
+}
+
+void ring_free(Ring *ring)
+{
+    g_mutex_lock(&ring->lock);
+    ring->closed = true;
+    g_mutex_unlock(&ring->lock);
+    finish_all(&ring->pending);
+    assert(!ring->reserved.head);
+    if (ring->port != (evtchn_port_t)-1)
+        xenevtchn_unbind(ring->peer.evtchn, ring->port);
+    if (ring->data)
+        xengnttab_unmap(ring->peer.gnttab, ring->data, ring->n_pages);
+    if (ring->shared)
+        xengnttab_unmap(ring->peer.gnttab, ring->shared, 1);
+    g_mutex_clear(&ring->lock);
+    g_free(ring);
+}
+
+Channel *ring_channel(Ring *ring)
+{
+    return &ring->channel;
+}
+
+evtchn_port_t ring_port(const Ring *ring)
+{
+    return ring->port;
+}
+
+static void set_broken(Ring *ring, const char *what)
+{
+    __atomic_store_n(&ring->broken, what, __ATOMIC_RELEASE);
+}
+
+const char *ring_broken(const Ring *ring)
+{
+    return __atomic_load_n(&ring->broken, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Requests: the out half
+ */
+
+/* Copies `size` bytes at index `position` out of the ring. */
+static void copy_out(const Ring *ring, uint32_t position, void *to, uint32_t size)
+{
+    uint32_t at = position & (ring->size - 1);
+    uint32_t first = MIN(size, ring->size - at);
+
+    memcpy(to, ring->out + at, first);
+    memcpy((uint8_t *)to + first, ring->out, size - first);
+}
+
+/* How many bytes the frontend has published and we have not taken. 0 also when that is nonsense. */
+static uint32_t bytes_published(Ring *ring)
+{
+    uint32_t prod = __atomic_load_n(&ring->shared->out_prod, __ATOMIC_ACQUIRE);
+    uint32_t bytes = prod - ring->out_cons;
+
+    if (bytes > ring->size) {
+        set_broken(ring, "the frontend's out_prod is further ahead than the ring is large");
+        return 0;
+    }
+    return bytes;
+}
+
+/* The size of the message whose header is at `peeked`, or 0 when `available` bytes do not hold all
+ * of it. */
+static uint32_t complete_size(Ring *ring, uint8_t *peeked, uint32_t available)
+{
+    ByteReader r = byte_reader(peeked, sizeof(uint32_t));
+    uint32_t size = read_u32(&r);
+
+    if (size < P9_HEADER_SIZE || size > ring->size) {
+        set_broken(ring, "a message is smaller than its header or larger than the ring");
+        return 0;
+    }
+    return size <= available ? size : 0;
+}
+
+/* Gives `size` bytes back to the frontend. It is told when it may be waiting for them: when a
+ * message of the largest size would not have fitted. */
+static void release_out(Ring *ring, uint32_t size, uint32_t available)
+{
+    if (ring->size - available < ring->channel.max_message)
+        ring->notify = true;
+    ring->out_cons += size;
+    __atomic_store_n(&ring->shared->out_cons, ring->out_cons, __ATOMIC_RELEASE);
+}
+
+/* Takes the next request when `available` bytes hold all of it. Returns how many bytes it took. */
+static uint32_t take_one(Ring *ring, uint32_t available, bool *stalled)
+{
+    uint8_t peeked[SESSION_PEEK_SIZE];
+    uint32_t n_peeked = MIN(available, (uint32_t)sizeof(peeked));
+    Request *request;
+    uint32_t size;
+
+    if (available < P9_HEADER_SIZE)
+        return 0;
+    copy_out(ring, ring->out_cons, peeked, n_peeked);
+    size = complete_size(ring, peeked, available);
+    if (size == 0)
+        return 0;
+    n_peeked = MIN(n_peeked, size);
+    request = session_admit(ring->channel.session, &ring->channel, peeked, n_peeked, size);
+    if (!request) {
+        *stalled = true;
+        return 0;
+    }
+    copy_out(ring, ring->out_cons + n_peeked, request->message + n_peeked, size - n_peeked);
+    release_out(ring, size, available);
+    session_take(ring->channel.session, request);
+    return size;
+}
+
+unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
+{
+    uint32_t available = 0;
+    unsigned taken = 0;
+
+    while (taken < budget && !ring_broken(ring)) {
+        uint32_t size;
+
+        if (available < P9_HEADER_SIZE)
+            available = bytes_published(ring);
+        size = take_one(ring, available, stalled);
+        if (size == 0)
+            break;
+        available -= size;
+        taken++;
+    }
+    return taken;
+}
+
+bool ring_has_requests(Ring *ring)
+{
+    return bytes_published(ring) >= P9_HEADER_SIZE;
+}
+
+/*
+ * Replies: the in half
+ */
+
+static void copy_in(Ring *ring, uint32_t position, const void *from, uint32_t size)
+{
+    uint32_t at = position & (ring->size - 1);
+    uint32_t first = MIN(size, ring->size - at);
+
+    memcpy(ring->in + at, from, first);
+    memcpy(ring->in, (const uint8_t *)from + first, size - first);
+}
+
+/* How many bytes of the in half are neither reserved nor waiting to be consumed. Called with the
+ * lock held. */
+static uint32_t free_space(Ring *ring)
+{
+    uint32_t cons = __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
+
+    if (ring->in_prod - cons > ring->size) {
+        set_broken(ring, "the frontend's in_cons is not within what was published");
+        return 0;
+    }
+    return ring->size - (ring->in_reserved - cons);
+}
+
+/* Reserves room for pending replies as long as it lasts. Returns how many, the first in *first;
+ * those that must not be sent any more go to `dropped`. */
+static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped)
+{
+    unsigned n = 0;
+    uint32_t room;
+
+    g_mutex_lock(&ring->lock);
+    room = ring->pending.head && !ring->closed ? free_space(ring) : 0;
+    while (ring->pending.head && ring->pending.head->reply.used <= room) {
+        Request *request = queue_pop(&ring->pending);
+        uint32_t size = (uint32_t)request->reply.used;
+
+        if (!request_retire(request)) {
+            queue_push(dropped, request);
+            continue;
+        }
+        request->position = ring->in_reserved;
+        request->copied = false;
+        ring->in_reserved += size;
+        room -= size;
+        queue_push(&ring->reserved, request);
+        if (n++ == 0)
+            *first = request;
+    }
+    if (ring->pending.head && n == 0)
+        TRACE2(ring_stall, ring->channel.index, ring->pending.head->reply.used);
+    g_mutex_unlock(&ring->lock);
+    return n;
+}
+
+/* Marks the `n` replies from `first` as copied and publishes all that have nothing uncopied before
+ * them; these go to `published`. */
+static void publish_replies(Ring *ring, Request *first, unsigned n, ReplyQueue *published)
+{
+    g_mutex_lock(&ring->lock);
+    for (; n > 0; n--, first = first->next)
+        first->copied = true;
+    while (ring->reserved.head && ring->reserved.head->copied) {
+        Request *request = queue_pop(&ring->reserved);
+        ring->in_prod += (uint32_t)request->reply.used;
+        queue_push(published, request);
+    }
+    if (published->head)
+        __atomic_store_n(&ring->shared->in_prod, ring->in_prod, __ATOMIC_RELEASE);
+    g_mutex_unlock(&ring->lock);
+}
+
+/* Copies the `n` replies from `first` into the room that they have. */
+static void copy_replies(Ring *ring, Request *first, unsigned n)
+{
+    for (Request *r = first; n > 0; n--) {
+        copy_in(ring, r->position, r->reply.start, (uint32_t)r->reply.used);
+        if (n > 1)
+            r = r->next; /* the last one's `next` may be changing */
+    }
+}
+
+/* Publishes pending replies as long as there is room. */
+static void pump(Ring *ring)
+{
+    ReplyQueue published, dropped;
+    Request *first = NULL;
+    bool any = false;
+    unsigned n;
+
+    queue_init(&published);
+    queue_init(&dropped);
+    while ((n = reserve_replies(ring, &first, &dropped)) > 0) {
+        copy_replies(ring, first, n);
+        publish_replies(ring, first, n, &published);
+        any = any || published.head;
+        finish_all(&published);
+    }
+    finish_all(&dropped);
+    if (!any)
+        return;
+    if (g_thread_self() == ring->reader)
+        ring->notify = true;
+    else
+        xenevtchn_notify(ring->peer.evtchn, ring->port);
+}
+
+static void ring_send(Channel *channel, Request *request)
+{
+    Ring *ring = (Ring *)channel;
+
+    g_mutex_lock(&ring->lock);
+    queue_push(&ring->pending, request);
+    g_mutex_unlock(&ring->lock);
+    pump(ring);
+}
+
+bool ring_pump(Ring *ring)
+{
+    bool waiting;
+
+    g_mutex_lock(&ring->lock);
+    waiting = ring->pending.head != NULL;
+    g_mutex_unlock(&ring->lock);
+    if (!waiting)
+        return false;
+    pump(ring);
+    g_mutex_lock(&ring->lock);
+    waiting = ring->pending.head != NULL;
+    g_mutex_unlock(&ring->lock);
+    return waiting;
+}
+
+void ring_notify(Ring *ring)
+{
+    if (!ring->notify)
+        return;
+    ring->notify = false;
+    xenevtchn_notify(ring->peer.evtchn, ring->port);
+}
+
+/*
+ * Positions, for Tflush across rings
+ */
+
+static uint32_t ring_out_published(Channel *channel)
+{
+    Ring *ring = (Ring *)channel;
+
+    return ring->out_cons + bytes_published(ring);
+}
+
+/* What is left behind the last complete request was not published whole: it does not count. */
+static bool ring_out_taken(Channel *channel, uint32_t position)
+{
+    Ring *ring = (Ring *)channel;
+    uint32_t left = position - ring->out_cons;
+    uint8_t header[P9_HEADER_SIZE];
+    ByteReader r = byte_reader(header, sizeof(uint32_t));
+
+    if ((int32_t)left < P9_HEADER_SIZE)
+        return true;
+    copy_out(ring, ring->out_cons, header, sizeof(header));
+    return read_u32(&r) > left;
+}
+
+static uint32_t ring_out_position(Channel *channel)
+{
+    return ((Ring *)channel)->out_cons;
+}
+
+static uint32_t ring_in_published(Channel *channel)
+{
+    Ring *ring = (Ring *)channel;
+    uint32_t position;
+
+    g_mutex_lock(&ring->lock);
+    position = ring->in_reserved;
+    g_mutex_unlock(&ring->lock);
+    return position;
+}
+
+static bool ring_in_consumed(Channel *channel, uint32_t position)
+{
+    Ring *ring = (Ring *)channel;
+    uint32_t cons = __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
+
+    return (int32_t)(cons - position) >= 0;
+}
+
+static const ChannelOps ring_ops = {
+    .send = ring_send,
+    .out_published = ring_out_published,
+    .out_taken = ring_out_taken,
+    .out_position = ring_out_position,
+    .in_published = ring_in_published,
+    .in_consumed = ring_in_consumed,
+};

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ring: one shared data ring of a 9pfs frontend, as a channel of a session.
+ *
+ * Layout and protocol are those of Xen's public io/9pfs.h: an interface page with indices, order
+ * and grant references, and a data area of which the first half carries replies (in) and the
+ * second half requests (out).
+ *
+ * Everything in shared memory belongs to a guest that may be hostile. ring.c is the only file that
+ * touches it, and does so by these rules: the indices that are ours are kept privately and only
+ * written to the page; an index of the frontend is read once per decision; a message is copied to
+ * private memory before it is looked at; order and references are read once, when mapping.
+ *
+ * The reader thread takes requests; any thread publishes replies. A ring that finds its protocol
+ * broken says so once and does nothing any more.
+ */
+#ifndef XEN_9PFS_RING_H
+#define XEN_9PFS_RING_H
+
+#include <xenevtchn.h>
+#include <xengnttab.h>
+
+#include "protocol/session.h"
+
+enum {
+    RING_MIN_ORDER = 1,
+    RING_MAX_ORDER = 9,
+};
+
+typedef struct Ring Ring;
+
+typedef struct RingPeer {
+    xengnttab_handle *gnttab; /* borrowed, as the next */
+    xenevtchn_handle *evtchn;
+    uint32_t domid;
+    uint32_t ref;  /* grant reference of the interface page */
+    uint32_t port; /* the frontend's event channel */
+} RingPeer;
+
+/* Maps the ring and binds its event channel. Returns the ring, or NULL with *why a text that the
+ * caller frees. */
+Ring *ring_new(const RingPeer *peer, char **why);
+
+/* Lets go of everything; replies not published yet are dropped. */
+void ring_free(Ring *ring);
+
+Channel *ring_channel(Ring *ring);
+
+/* The local event channel port. */
+evtchn_port_t ring_port(const Ring *ring);
+
+/* Takes at most `budget` requests and hands them to the session. Returns how many; *stalled is set
+ * when there are more that the session cannot take now. [reader] */
+unsigned ring_take(Ring *ring, unsigned budget, bool *stalled);
+
+/* True when the frontend has published anything that was not taken. [reader] */
+bool ring_has_requests(Ring *ring);
+
+/* Publishes replies that wait for room. Returns true when some still wait. [reader] */
+bool ring_pump(Ring *ring);
+
+/* Tells the frontend what the reader thread has done since the last call. [reader] */
+void ring_notify(Ring *ring);
+
+/* What the frontend broke, or NULL. Any thread. */
+const char *ring_broken(const Ring *ring);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Spin: see spin.h. */
+#include "xen-9pfs/spin.h"
+
+#include <glib.h>
+
+enum {
+    SPIN_USEC = 20,        /* about what a wake-up costs */
+    SHORT_SLEEP_USEC = 50, /* a sleep that spinning might have saved */
+    MIN_PENALTY = 16,
+    MAX_PENALTY = 4096,
+};
+
+static void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context)
+{
+    int64_t end;
+
+    if (!spin->on)
+        return false;
+    end = g_get_monotonic_time() + SPIN_USEC;
+    do {
+        if (has_work(context)) {
+            spin->missed = false;
+            spin->penalty = MIN_PENALTY;
+            return true;
+        }
+        cpu_relax();
+    } while (g_get_monotonic_time() < end);
+    spin->missed = true;
+    return false;
+}
+
+void spin_note_sleep(Spin *spin, int64_t usec)
+{
+    if (usec > SHORT_SLEEP_USEC) {
+        spin->on = false;
+    } else if (spin->on && spin->missed) {
+        spin->on = false;
+        spin->penalty = CLAMP(spin->penalty * 2, MIN_PENALTY, MAX_PENALTY);
+        spin->hold_off = spin->penalty;
+    } else if (spin->hold_off > 0) {
+        spin->hold_off--;
+    } else {
+        spin->on = true;
+    }
+}

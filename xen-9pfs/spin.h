@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Spin: how long to look for more work before going to sleep.
+ *
+ * A wake-up costs more than most requests. When the next request comes soon after we went to
+ * sleep, looking at the ring a little longer would have saved it: so short sleeps switch spinning
+ * on, long ones switch it off. Where spinning keeps the other side from running (one CPU for both)
+ * it only ever misses, and is then tried ever more rarely.
+ */
+#ifndef XEN_9PFS_SPIN_H
+#define XEN_9PFS_SPIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Spin {
+    bool on;
+    bool missed;       /* the last spin found nothing */
+    unsigned hold_off; /* short sleeps to pass before the next try */
+    unsigned penalty;  /* what hold_off becomes when spinning does not help */
+} Spin;
+
+/* Calls `has_work` until it returns true or it is time to sleep. Returns what it returned last. */
+bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context);
+
+/* Tells how long a sleep that ended with work was, in microseconds. */
+void spin_note_sleep(Spin *spin, int64_t usec);
+
+#endif

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Worker: see worker.h.
+ *
+ * The main thread is the session's reader. It alternates between taking what the rings hold and
+ * sleeping until an event channel, the supervisor or another thread has something for it.
+ */
+#include "xen-9pfs/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/trace.h"
+#include "protocol/local.h"
+#include "protocol/session.h"
+#include "xen-9pfs/link.h"
+#include "xen-9pfs/ring.h"
+#include "xen-9pfs/spin.h"
+
+enum {
+    TAKE_BUDGET = 32,        /* requests of one ring before the next has its turn */
+    PASSES_PER_POLL = 64,    /* busy passes before the descriptors are looked at */
+    TEND_MSEC = 1,           /* while something waits that no event announces */
+    TRIM_MSEC = 2000,        /* idle time after which free memory is given back */
+    STORM_SLICE_USEC = 10000, /* events that bring nothing: at most STORM_EVENTS in a slice */
+    STORM_EVENTS = 64,
+};
+
+typedef struct Worker {
+    int listen_fd;
+    int link_fd; /* -1 without a supervisor */
+    int wake_fd; /* an eventfd that other threads write to */
+    LinkState state;
+    LinkSetup setup;
+    char failure[LINK_TEXT_SIZE];
+    bool stopping;
+
+    xengnttab_handle *gnttab;
+    xenevtchn_handle *evtchn;
+    Fs *fs;
+    Session *session;
+    Ring *rings[LINK_MAX_RINGS];
+    unsigned n_rings;
+    bool masked[LINK_MAX_RINGS]; /* an event came and the port was not unmasked yet */
+
+    Spin spin;
+    bool trimmed;
+    int64_t slice_start; /* of the event storm budget, monotonic microseconds */
+    unsigned slice_events;
+} Worker;
+
+/*
+ * The supervisor
+ */
+
+static void send_message(Worker *w, LinkType type)
+{
+    LinkMessage message = {
+        .version = LINK_VERSION,
+        .type = type,
+        .state = w->state,
+        .pid = getpid(),
+        .setup = w->setup,
+    };
+
+    if (w->link_fd < 0)
+        return;
+    g_strlcpy(message.text, w->failure, sizeof(message.text));
+    if (link_send(w->link_fd, &message) < 0) {
+        close(w->link_fd);
+        w->link_fd = -1;
+    }
+}
+
+/* The device cannot go on; the supervisor closes it and ends this process. */
+static void fail(Worker *w, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void fail(Worker *w, const char *format, ...)
+{
+    va_list args;
+
+    if (w->state == LINK_STATE_FAILED)
+        return;
+    va_start(args, format);
+    g_vsnprintf(w->failure, sizeof(w->failure), format, args);
+    va_end(args);
+    w->state = LINK_STATE_FAILED;
+    send_message(w, LINK_FAILED);
+}
+
+/* The newest supervisor is the one that counts. */
+static void accept_supervisor(Worker *w)
+{
+    int fd = accept4(w->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0)
+        return;
+    if (w->link_fd >= 0)
+        close(w->link_fd);
+    w->link_fd = fd;
+    send_message(w, LINK_HELLO);
+}
+
+static void start_serving(Worker *w, const LinkSetup *setup);
+
+static void handle_message(Worker *w, const LinkMessage *message)
+{
+    switch (message->type) {
+    case LINK_SETUP:
+        if (w->state == LINK_STATE_EMPTY)
+            start_serving(w, &message->setup);
+        break;
+    case LINK_STOP:
+        w->stopping = true;
+        break;
+    default:
+        log_warning("unexpected message %u from the supervisor", message->type);
+        break;
+    }
+}
+
+static void receive_messages(Worker *w)
+{
+    LinkMessage message;
+    int result;
+
+    while (w->link_fd >= 0 && (result = link_receive(w->link_fd, &message)) != -EAGAIN) {
+        if (result == 1) {
+            handle_message(w, &message);
+            continue;
+        }
+        close(w->link_fd);
+        w->link_fd = -1;
+        if (w->state != LINK_STATE_READY)
+            w->stopping = true; /* there is nothing that a later supervisor could adopt */
+    }
+}
+
+/*
+ * Setting up
+ */
+
+static void wake(void *context)
+{
+    Worker *w = context;
+    uint64_t one = 1;
+    ssize_t written = write(w->wake_fd, &one, sizeof(one));
+
+    (void)written; /* when the counter is full the reader is woken anyway */
+}
+
+static bool open_xen(Worker *w)
+{
+    w->gnttab = xengnttab_open(NULL, 0);
+    if (!w->gnttab) {
+        fail(w, "cannot open the grant device (is the module xen-gntdev loaded?): %s",
+             g_strerror(errno));
+        return false;
+    }
+    w->evtchn = xenevtchn_open(NULL, 0);
+    if (!w->evtchn) {
+        fail(w, "cannot open the event channel device (is the module xen-evtchn loaded?): %s",
+             g_strerror(errno));
+        return false;
+    }
+    fcntl(xenevtchn_fd(w->evtchn), F_SETFL, O_NONBLOCK);
+    return true;
+}
+
+static bool open_export(Worker *w)
+{
+    LocalModel model;
+    const char *why;
+    int error;
+
+    if (!local_model_parse(w->setup.security_model, &model)) {
+        fail(w, "unknown security model");
+        return false;
+    }
+    error = local_fs_new(w->setup.path, model, &w->fs, &why);
+    if (error) {
+        fail(w, "%s: %s: %s", w->setup.path, why, g_strerror(-error));
+        return false;
+    }
+    return true;
+}
+
+static bool open_rings(Worker *w)
+{
+    for (unsigned i = 0; i < w->setup.n_rings; i++) {
+        RingPeer peer = {
+            .gnttab = w->gnttab,
+            .evtchn = w->evtchn,
+            .domid = w->setup.domid,
+            .ref = w->setup.ring_ref[i],
+            .port = w->setup.event_channel[i],
+        };
+        g_autofree char *why = NULL;
+        Ring *ring = ring_new(&peer, &why);
+
+        if (!ring) {
+            fail(w, "ring %u: %s", i, why);
+            return false;
+        }
+        w->rings[w->n_rings++] = ring;
+        session_add_channel(w->session, ring_channel(ring));
+    }
+    return true;
+}
+
+static void start_serving(Worker *w, const LinkSetup *setup)
+{
+    char title[16]; /* as much as the kernel keeps */
+
+    w->setup = *setup;
+    if (w->setup.n_rings < 1 || w->setup.n_rings > LINK_MAX_RINGS) {
+        fail(w, "%u rings", w->setup.n_rings);
+        return;
+    }
+    log_set_device(setup->domid, setup->devid);
+    g_snprintf(title, sizeof(title), "9pfs %u.%u", setup->domid, setup->devid);
+    prctl(PR_SET_NAME, title);
+    if (!open_xen(w) || !open_export(w))
+        return;
+    w->session = session_new(w->fs, &session_default_limits, wake, w);
+    if (!open_rings(w))
+        return;
+    w->state = LINK_STATE_READY;
+    send_message(w, LINK_READY);
+    log_info("serving %s over %u rings, security_model=%s", setup->path, setup->n_rings,
+             setup->security_model);
+}
+
+/* Lets go of everything, in the reverse order. */
+static void stop_serving(Worker *w)
+{
+    if (w->session)
+        session_stop(w->session);
+    for (unsigned i = 0; i < w->n_rings; i++)
+        ring_free(w->rings[i]);
+    if (w->session)
+        session_free(w->session);
+    if (w->fs)
+        local_fs_free(w->fs);
+    if (w->evtchn)
+        xenevtchn_close(w->evtchn);
+    if (w->gnttab)
+        xengnttab_close(w->gnttab);
+}
+
+/*
+ * Serving
+ */
+
+/* One turn of every ring. Returns true when it did something. */
+static bool serve_rings(Worker *w, bool *waiting)
+{
+    unsigned taken = 0;
+
+    *waiting = false;
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        Ring *ring = w->rings[i];
+        bool stalled = false;
+
+        taken += ring_take(ring, TAKE_BUDGET, &stalled);
+        *waiting = ring_pump(ring) || stalled || *waiting;
+    }
+    *waiting = session_tend(w->session) || *waiting;
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        ring_notify(w->rings[i]);
+        if (ring_broken(w->rings[i]))
+            fail(w, "ring %u: %s", i, ring_broken(w->rings[i]));
+    }
+    if (taken > 0)
+        w->slice_events = 0;
+    return taken > 0;
+}
+
+static bool any_requests(void *context)
+{
+    Worker *w = context;
+
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        if (ring_has_requests(w->rings[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Notes which ports have fired: they are masked now. */
+static void collect_events(Worker *w)
+{
+    int port;
+
+    while ((port = xenevtchn_pending(w->evtchn)) >= 0) {
+        for (unsigned i = 0; i < w->n_rings; i++) {
+            if (ring_port(w->rings[i]) == (evtchn_port_t)port)
+                w->masked[i] = true;
+        }
+        w->slice_events++;
+    }
+}
+
+/* Unmasks what has fired, unless events without requests come too often. Returns how many
+ * milliseconds to wait before the next try, or -1. */
+static int unmask_ports(Worker *w)
+{
+    int64_t now = g_get_monotonic_time();
+
+    if (now - w->slice_start >= STORM_SLICE_USEC) {
+        w->slice_start = now;
+        w->slice_events = 0;
+    }
+    if (w->slice_events > STORM_EVENTS)
+        return (int)((w->slice_start + STORM_SLICE_USEC - now) / 1000) + 1;
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        if (w->masked[i])
+            xenevtchn_unmask(w->evtchn, ring_port(w->rings[i]));
+        w->masked[i] = false;
+    }
+    return -1;
+}
+
+/* Sleeps until a descriptor is ready or `timeout` milliseconds have passed (-1: for ever), and
+ * handles what came. Returns poll()'s result. */
+static int wait_for_events(Worker *w, int timeout)
+{
+    struct pollfd fds[] = {
+        {.fd = w->listen_fd, .events = POLLIN},
+        {.fd = w->link_fd, .events = POLLIN},
+        {.fd = w->wake_fd, .events = POLLIN},
+        {.fd = w->state == LINK_STATE_READY ? xenevtchn_fd(w->evtchn) : -1, .events = POLLIN},
+    };
+    int ready = poll(fds, G_N_ELEMENTS(fds), timeout);
+    uint64_t count;
+
+    if (ready <= 0)
+        return ready;
+    if (fds[2].revents && read(w->wake_fd, &count, sizeof(count)) < 0)
+        log_debug("cannot read the wake-up counter: %s", g_strerror(errno));
+    if (fds[3].revents)
+        collect_events(w);
+    if (fds[1].revents)
+        receive_messages(w);
+    if (fds[0].revents)
+        accept_supervisor(w);
+    return ready;
+}
+
+/* Sleeps until there is something to do. `waiting` tells that something may happen without an
+ * event. */
+static void sleep_until_event(Worker *w, bool waiting)
+{
+    int timeout = unmask_ports(w);
+    int64_t before;
+
+    if (waiting)
+        timeout = TEND_MSEC;
+    else if (timeout < 0 && !w->trimmed)
+        timeout = TRIM_MSEC;
+    before = g_get_monotonic_time();
+    if (wait_for_events(w, timeout) > 0) {
+        spin_note_sleep(&w->spin, g_get_monotonic_time() - before);
+    } else if (timeout == TRIM_MSEC) {
+        buffer_pool_trim(w->session->buffers);
+        w->trimmed = true;
+    }
+}
+
+static void serve(Worker *w)
+{
+    unsigned passes = 0;
+
+    while (!w->stopping) {
+        bool waiting;
+
+        if (w->state != LINK_STATE_READY) {
+            wait_for_events(w, -1);
+        } else if (serve_rings(w, &waiting)) {
+            w->trimmed = false;
+            if (++passes % PASSES_PER_POLL == 0)
+                wait_for_events(w, 0);
+        } else if (waiting || !spin_for_work(&w->spin, any_requests, w)) {
+            sleep_until_event(w, waiting);
+        }
+    }
+}
+
+/*
+ * The process
+ */
+
+static void start_log(void)
+{
+    const char *target = g_getenv("XEN_9PFS_LOG_TARGET");
+    const char *level = g_getenv("XEN_9PFS_LOG_LEVEL");
+    int priority = level ? log_parse_level(level) : -1;
+
+    log_init(target && strcmp(target, "syslog") == 0 ? LOG_TARGET_SYSLOG : LOG_TARGET_STDERR,
+             priority >= 0 ? priority : LOG_INFO);
+}
+
+/* Keeps nothing that came from the supervisor but the link and standard streams; no core dump with
+ * a guest's data; as many descriptors as the system allows. */
+static void restrict_process(void)
+{
+    struct rlimit none = {0, 0};
+    struct rlimit files;
+
+    if (close_range(LINK_LISTEN_FD + 1, ~0U, 0) != 0)
+        log_warning("cannot close inherited descriptors: %s", g_strerror(errno));
+    setrlimit(RLIMIT_CORE, &none);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+int worker_main(void)
+{
+    Worker w = {
+        .listen_fd = LINK_LISTEN_FD, .link_fd = -1, .wake_fd = -1, .state = LINK_STATE_EMPTY};
+
+    restrict_process();
+    start_log();
+    w.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w.wake_fd < 0 || fcntl(w.listen_fd, F_SETFL, O_NONBLOCK) != 0) {
+        log_error("a worker cannot start: %s", g_strerror(errno));
+        return EXIT_FAILURE;
+    }
+    serve(&w);
+    stop_serving(&w);
+    log_debug("worker ends");
+    return EXIT_SUCCESS;
+}
