@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # xen-9pfs: build, test and install. `make help` lists the targets.
 
+# `make demo SHELL=1` asks for a shell inside the guest: SHELL is also make's own variable.
+ifeq ($(origin SHELL),command line)
+override DEMO_SHELL := $(SHELL)
+endif
+override SHELL := /bin/sh
+MAKEOVERRIDES := $(filter-out SHELL=%,$(MAKEOVERRIDES))
+
 VERSION := 0.1.0
 
-# Where things are installed. XEN_LIBEXEC_BIN is where libxl looks for the xen-9pfsd that it spawns.
-prefix      ?= /usr/local
-sbindir     ?= $(prefix)/sbin
-libexecdir  ?= $(prefix)/libexec
-mandir      ?= $(prefix)/share/man
-unitdir     ?= $(prefix)/lib/systemd/system
-DESTDIR     ?=
+# Where things are installed. XEN_LIBEXEC_BIN is the folder where libxl looks for the xen-9pfsd
+# that it starts: with it the daemon is installed there too.
+prefix          ?= /usr/local
+sbindir         ?= $(prefix)/sbin
+libexecdir      ?= $(prefix)/libexec
+mandir          ?= $(prefix)/share/man
+unitdir         ?= $(prefix)/lib/systemd/system
+DESTDIR         ?=
 XEN_LIBEXEC_BIN ?=
+INSTALL         ?= install
 
 # SANITIZE=address,undefined or SANITIZE=thread builds into a folder of its own.
 comma    := ,
@@ -21,20 +30,23 @@ CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PKGS     := glib-2.0 xencontrol xengnttab xenevtchn xenstore
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+WERROR   ?=
+ifeq ($(SANITIZE),)
 HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2 -fstack-clash-protection
-ifneq ($(SANITIZE),)
+else
 HARDEN   := -fPIE -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 endif
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 ALL_CFLAGS  = -std=gnu11 $(CFLAGS) $(WARNINGS) $(WERROR) $(HARDEN) -D_GNU_SOURCE -I. \
-              -DVERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS)) -MMD -MP
+              -DVERSION='"$(VERSION)"' $(PKG_CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
-LIBS        = $(shell pkg-config --libs $(PKGS)) -pthread
+LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 
 COMMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 PROTOCOL_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard protocol/*.c))
 DAEMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/*.c))
 
-.PHONY: all clean help
+.PHONY: all
 all: $(BUILD)/xen-9pfsd
 
 $(BUILD)/xen-9pfsd: $(DAEMON_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
@@ -44,7 +56,77 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# Tests. Each of these adds its programs to TESTS.
+TESTS :=
+-include tests/standin/standin.mk
+-include tests/protocol/protocol.mk
+-include tests/daemon/daemon.mk
+
+.PHONY: tests check check-quick check-all real-xen demo
+tests: all $(TESTS)
+
+# Everything: the stand-in tests plainly and under the sanitizers, then real Xen.
+check:
+	@tests/setup
+	@$(MAKE) --no-print-directory check-all
+
+VARIANTS  := build build-address-undefined build-thread
+ALL_TESTS  = $(foreach variant,$(VARIANTS),$(patsubst $(BUILD)/%,$(variant)/%,$(TESTS)))
+
+check-all:
+	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory tests SANITIZE=address,undefined
+	@$(MAKE) --no-print-directory tests SANITIZE=thread
+	@tests/run-tests $(BUILD)/test-logs $(ALL_TESTS) tests/real-xen/check
+
+# The stand-in tests of this build alone: seconds, for use while working.
+check-quick: tests
+	@tests/run-tests $(BUILD)/test-logs $(TESTS)
+
+# Only the tests on real Xen.
+real-xen:
+	@tests/run-tests $(BUILD)/test-logs tests/real-xen/check
+
+demo:
+	@tests/setup
+	@SHARE='$(SHARE)' DEMO_SHELL='$(DEMO_SHELL)' tests/real-xen/demo
+
+# The xen-9pfsd that libxl starts. If it is Xen's own, it is kept as xen-9pfsd.dist.
+DROP_IN = $(DESTDIR)$(XEN_LIBEXEC_BIN)/xen-9pfsd
+
+.PHONY: install uninstall clean help
+install: all
+	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(unitdir)
+	$(INSTALL) -m 755 $(BUILD)/xen-9pfsd $(DESTDIR)$(sbindir)/xen-9pfsd
+	$(INSTALL) -m 644 docs/xen-9pfsd.8 $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
+	sed 's,@sbindir@,$(sbindir),' xen-9pfs/xen-9pfsd.service.in \
+	    > $(DESTDIR)$(unitdir)/xen-9pfsd.service
+ifneq ($(XEN_LIBEXEC_BIN),)
+	$(INSTALL) -d $(dir $(DROP_IN))
+	if [ -e $(DROP_IN) ] && ! grep -qs XEN_9PFS_LOG_TARGET $(DROP_IN); then \
+	    mv $(DROP_IN) $(DROP_IN).dist; fi
+	$(INSTALL) -m 755 $(BUILD)/xen-9pfsd $(DROP_IN)
+endif
+
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/xen-9pfsd $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
+	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service
+ifneq ($(XEN_LIBEXEC_BIN),)
+	rm -f $(DROP_IN)
+	if [ -e $(DROP_IN).dist ]; then mv $(DROP_IN).dist $(DROP_IN); fi
+endif
+
 clean:
 	rm -rf build build-*
+
+help:
+	@echo 'make                 build the daemon: build/xen-9pfsd'
+	@echo 'make check           build and run all tests, also under sanitizers and on real Xen'
+	@echo 'make check-quick     only the tests of this build that need no Xen'
+	@echo 'make real-xen        only the tests on real Xen, under emulation'
+	@echo 'make demo            show it working in a guest; SHARE=DIR SHELL=1 for a shell there'
+	@echo 'make install         DESTDIR, prefix, sbindir, mandir, unitdir, XEN_LIBEXEC_BIN'
+	@echo 'make uninstall       remove what install put there'
+	@echo 'make clean           remove what was built'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -3,9 +3,14 @@
 #include "protocol/ops.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
-enum { IO_ALIGNMENT = 4096 };
+enum {
+    IO_ALIGNMENT = 4096,
+    WRITES_IN_RING = 16, /* that fit at once, at least, while each can have MIN_WRITE */
+    MIN_WRITE = 8192,
+};
 
 static const Op ops[] = {
     [P9_TSTATFS] = {"Tstatfs", OP_NODE, 1, op_statfs},
@@ -43,6 +48,14 @@ uint32_t iounit_for_msize(uint32_t msize)
     uint32_t payload = msize - P9_IO_OVERHEAD;
 
     return payload < IO_ALIGNMENT ? payload : payload - payload % IO_ALIGNMENT;
+}
+
+uint32_t iounit_for_open(const Request *r, int flags)
+{
+    uint32_t share = MAX(r->channel->max_message / WRITES_IN_RING, MIN_WRITE);
+    bool writes = (flags & O_ACCMODE) != O_RDONLY;
+
+    return iounit_for_msize(writes ? MIN(r->msize, share) : r->msize);
 }
 
 FsOwner fid_owner(const Fid *fid, uint32_t gid)

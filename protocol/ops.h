@@ -42,6 +42,11 @@ int op_statfs(Request *r);
 /* The payload size that is best for transfers under `msize`: a multiple of the page size. */
 uint32_t iounit_for_msize(uint32_t msize);
 
+/* The same for a file opened with host flags `flags`. Linux never wakes a writer that found the out
+ * ring full, so writes are kept to a small share of the ring: it then holds as many of them as a
+ * guest has at once. */
+uint32_t iounit_for_open(const Request *r, int flags);
+
 /* Writes a reply that is a qid. Returns 0. */
 int reply_qid(Request *r, const Qid *qid);
 

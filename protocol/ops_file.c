@@ -44,7 +44,7 @@ static int reply_opened(Request *r, FsFile *file, int flags)
     if (!error) {
         request_stage_fid(r, r->t.fid, fid, fid_new(fid->uid, node, file, flags));
         write_qid(w, &qid);
-        write_u32(w, S_ISDIR(node->type) ? 0 : iounit_for_msize(r->msize));
+        write_u32(w, S_ISDIR(node->type) ? 0 : iounit_for_open(r, flags));
     }
     fs_file_unref(file);
     return error;

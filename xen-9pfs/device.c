@@ -204,7 +204,9 @@ static DeviceState resume(Device *device, const View *view)
 
 static DeviceState step_new(Device *device, const View *view)
 {
-    if (device->process != NULL && process_state(device->process) == PROCESS_STARTING)
+    bool adopting = device->process != NULL && process_state(device->process) == PROCESS_STARTING;
+
+    if (adopting && !is_removed(view))
         return DEVICE_NEW;
     if (view->backend == XenbusStateConnected)
         return resume(device, view);

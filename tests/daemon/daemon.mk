@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tests of the whole daemon in the hypervisor stand-in: included by the top-level Makefile behind
+# tests/standin/standin.mk.
+
+DAEMON_TEST_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/daemon/test_%.c, \
+                      $(wildcard tests/daemon/*.c)))
+DAEMON_TESTS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/daemon/test_*.c tests/ring/test_*.c))
+TESTS            += $(STANDIN_TESTS) $(FRONTEND_TESTS) $(DAEMON_TESTS)
+
+$(DAEMON_TESTS): $(BUILD)/%: $(BUILD)/%.o $(DAEMON_TEST_OBJS) $(FRONTEND) | $(STANDIN_FILES)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(DAEMON_TEST_OBJS) $(FRONTEND) $(STANDIN_TEST_LIBS)
