@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <glib.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ typedef struct FreeBuffer {
 } FreeBuffer;
 
 struct BufferPool {
-    GMutex lock;
+    pthread_mutex_t lock;
     FreeBuffer *free[N_CLASSES];
     size_t kept; /* bytes on the free lists */
     size_t keep;
@@ -27,7 +28,7 @@ BufferPool *buffer_pool_new(size_t keep)
 {
     BufferPool *pool = g_new0(BufferPool, 1);
 
-    g_mutex_init(&pool->lock);
+    pthread_mutex_init(&pool->lock, NULL);
     pool->keep = keep;
     return pool;
 }
@@ -35,7 +36,7 @@ BufferPool *buffer_pool_new(size_t keep)
 void buffer_pool_free(BufferPool *pool)
 {
     buffer_pool_trim(pool);
-    g_mutex_clear(&pool->lock);
+    pthread_mutex_destroy(&pool->lock);
     g_free(pool);
 }
 
@@ -44,7 +45,7 @@ static unsigned class_of_size(size_t size)
     unsigned class = 0;
 
     while (((size_t)BUFFER_MIN << class) < size)
-        class++;
+        class ++;
     return class;
 }
 
@@ -55,13 +56,13 @@ void *buffer_pool_get(BufferPool *pool, size_t size, size_t *actual)
 
     assert(size <= BUFFER_MAX);
     *actual = (size_t)BUFFER_MIN << class;
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     buffer = pool->free[class];
     if (buffer) {
         pool->free[class] = buffer->next;
         pool->kept -= *actual;
     }
-    g_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
     return buffer ? (void *)buffer : malloc(*actual);
 }
 
@@ -71,7 +72,7 @@ void buffer_pool_put(BufferPool *pool, void *buffer, size_t actual)
 
     if (!buffer)
         return;
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     if (pool->kept + actual <= pool->keep) {
         unsigned class = class_of_size(actual);
         entry->next = pool->free[class];
@@ -79,7 +80,7 @@ void buffer_pool_put(BufferPool *pool, void *buffer, size_t actual)
         pool->kept += actual;
         entry = NULL;
     }
-    g_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
     free(entry);
 }
 
@@ -87,15 +88,15 @@ void buffer_pool_trim(BufferPool *pool)
 {
     FreeBuffer *lists[N_CLASSES];
 
-    g_mutex_lock(&pool->lock);
-    for (unsigned class = 0; class < N_CLASSES; class++) {
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned class = 0; class < N_CLASSES; class ++) {
         lists[class] = pool->free[class];
         pool->free[class] = NULL;
     }
     pool->kept = 0;
-    g_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
 
-    for (unsigned class = 0; class < N_CLASSES; class++) {
+    for (unsigned class = 0; class < N_CLASSES; class ++) {
         while (lists[class]) {
             FreeBuffer *next = lists[class]->next;
             free(lists[class]);

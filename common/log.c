@@ -22,11 +22,8 @@ static const struct {
     const char *name;
     int priority;
 } levels[] = {
-    {"error", LOG_ERR},
-    {"warning", LOG_WARNING},
-    {"notice", LOG_NOTICE},
-    {"info", LOG_INFO},
-    {"debug", LOG_DEBUG},
+    {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
+    {"info", LOG_INFO}, {"debug", LOG_DEBUG},
 };
 
 void log_init(LogTarget target, int max_priority)
@@ -114,6 +111,16 @@ void log_device(int priority, unsigned domid, unsigned devid, const char *format
     va_end(args);
 }
 
+void log_limit_init(LogLimit *limit)
+{
+    *limit = (LogLimit){.lock = PTHREAD_MUTEX_INITIALIZER};
+}
+
+void log_limit_deinit(LogLimit *limit)
+{
+    pthread_mutex_destroy(&limit->lock);
+}
+
 /* Takes one line from the budget. Returns true when it may be written; `left_out` receives how
  * many were dropped since the last one that was. */
 static bool log_limit_take(LogLimit *limit, unsigned *left_out)
@@ -121,7 +128,7 @@ static bool log_limit_take(LogLimit *limit, unsigned *left_out)
     int64_t now = g_get_monotonic_time() / G_USEC_PER_SEC;
     bool allowed;
 
-    g_mutex_lock(&limit->lock);
+    pthread_mutex_lock(&limit->lock);
     *left_out = 0;
     if (limit->window_start == 0 || now - limit->window_start >= LOG_LIMIT_SECONDS) {
         *left_out = limit->left_out;
@@ -134,7 +141,7 @@ static bool log_limit_take(LogLimit *limit, unsigned *left_out)
         limit->in_window++;
     else
         limit->left_out++;
-    g_mutex_unlock(&limit->lock);
+    pthread_mutex_unlock(&limit->lock);
     return allowed;
 }
 

@@ -11,6 +11,7 @@
 #define COMMON_LOG_H
 
 #include <glib.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,9 +23,10 @@ typedef enum LogTarget {
 } LogTarget;
 
 /* A budget of lines for one kind of event: at most LOG_LIMIT_BURST lines in LOG_LIMIT_SECONDS,
- * then one line that says how many were left out. Zero-initialised; any thread may use it. */
+ * then one line that says how many were left out. Any thread may use it. A static one needs no
+ * log_limit_init(). */
 typedef struct LogLimit {
-    GMutex lock;
+    pthread_mutex_t lock;
     int64_t window_start; /* monotonic seconds; 0: never used */
     unsigned in_window;
     unsigned left_out;
@@ -52,6 +54,9 @@ void log_line(int priority, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void log_device(int priority, unsigned domid, unsigned devid, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
 void log_limited(LogLimit *limit, int priority, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+void log_limit_init(LogLimit *limit);
+void log_limit_deinit(LogLimit *limit);
 
 #define log_error(...)   log_line(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)

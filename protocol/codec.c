@@ -208,8 +208,8 @@ int tmessage_decode(Tmessage *t, uint8_t *bytes, size_t size)
 const char *tmessage_name(uint8_t type)
 {
     switch (type) {
-#define NAME(constant, name)                                                                       \
-    case constant:                                                                                 \
+#define NAME(constant, name) \
+    case constant:           \
         return name
         NAME(P9_TSTATFS, "Tstatfs");
         NAME(P9_TLOPEN, "Tlopen");

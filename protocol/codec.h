@@ -92,7 +92,7 @@ typedef struct Tmessage {
             uint64_t offset;
             uint32_t count;
             uint8_t *data; /* Twrite only */
-        } io; /* Tread, Twrite, Treaddir */
+        } io;              /* Tread, Twrite, Treaddir */
         struct {
             uint32_t datasync;
         } fsync;

@@ -6,11 +6,12 @@
 #include "protocol/fid.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 enum { N_SHARDS = 16 };
 
 typedef struct Shard {
-    GMutex lock;
+    pthread_mutex_t lock;
     GHashTable *fids; /* number -> Fid, with a reference */
 } Shard;
 
@@ -55,9 +56,8 @@ FidTable *fid_table_new(unsigned max_fids)
     g_atomic_ref_count_init(&table->refs);
     table->max_fids = max_fids;
     for (unsigned i = 0; i < N_SHARDS; i++) {
-        g_mutex_init(&table->shards[i].lock);
-        table->shards[i].fids =
-            g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)fid_unref);
+        pthread_mutex_init(&table->shards[i].lock, NULL);
+        table->shards[i].fids = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)fid_unref);
     }
     return table;
 }
@@ -74,7 +74,7 @@ void fid_table_unref(FidTable *table)
         return;
     for (unsigned i = 0; i < N_SHARDS; i++) {
         g_hash_table_unref(table->shards[i].fids);
-        g_mutex_clear(&table->shards[i].lock);
+        pthread_mutex_destroy(&table->shards[i].lock);
     }
     g_free(table);
 }
@@ -89,11 +89,11 @@ Fid *fid_table_get(FidTable *table, uint32_t id)
     Shard *shard = shard_of(table, id);
     Fid *fid;
 
-    g_mutex_lock(&shard->lock);
+    pthread_mutex_lock(&shard->lock);
     fid = g_hash_table_lookup(shard->fids, GUINT_TO_POINTER(id));
     if (fid)
         fid_ref(fid);
-    g_mutex_unlock(&shard->lock);
+    pthread_mutex_unlock(&shard->lock);
     return fid;
 }
 
@@ -112,7 +112,7 @@ int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid)
     Fid *replaced = NULL;
     int error = 0;
 
-    g_mutex_lock(&shard->lock);
+    pthread_mutex_lock(&shard->lock);
     if (g_hash_table_lookup(shard->fids, GUINT_TO_POINTER(id)) != expected) {
         error = -EBADF;
     } else if (!expected && !count_one(table)) {
@@ -122,7 +122,7 @@ int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid)
             replaced = fid_ref(expected); /* its last reference must not go under the lock */
         g_hash_table_insert(shard->fids, GUINT_TO_POINTER(id), fid_ref(fid));
     }
-    g_mutex_unlock(&shard->lock);
+    pthread_mutex_unlock(&shard->lock);
     fid_unref(replaced);
     return error;
 }
@@ -132,10 +132,10 @@ Fid *fid_table_take(FidTable *table, uint32_t id)
     Shard *shard = shard_of(table, id);
     gpointer fid = NULL;
 
-    g_mutex_lock(&shard->lock);
+    pthread_mutex_lock(&shard->lock);
     if (g_hash_table_steal_extended(shard->fids, GUINT_TO_POINTER(id), NULL, &fid))
         g_atomic_int_add(&table->count, -1);
-    g_mutex_unlock(&shard->lock);
+    pthread_mutex_unlock(&shard->lock);
     return fid;
 }
 

@@ -163,11 +163,11 @@ static bool collect_released(Session *session)
 {
     Request *released;
 
-    g_mutex_lock(&session->released_lock);
+    pthread_mutex_lock(&session->released_lock);
     released = session->released;
     session->released = NULL;
     session->released_end = &session->released;
-    g_mutex_unlock(&session->released_lock);
+    pthread_mutex_unlock(&session->released_lock);
 
     for (Request *flush = released, *next; flush; flush = next) {
         next = flush->next_waiter;

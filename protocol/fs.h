@@ -43,7 +43,7 @@ typedef struct Fs {
 typedef struct FsNode {
     Fs *fs;
     gatomicrefcount refs;
-    mode_t type;    /* S_IFMT part; never changes */
+    mode_t type;   /* S_IFMT part; never changes */
     FsClass class; /* of the storage that this node is on */
 } FsNode;
 

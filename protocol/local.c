@@ -142,10 +142,10 @@ LocalDevice local_device(LocalFs *fs, int fd, dev_t device)
 
     if (device == fs->devices[0].device)
         return fs->devices[0];
-    g_mutex_lock(&fs->device_lock);
+    pthread_mutex_lock(&fs->device_lock);
     if (!find_device(fs, device, &found))
         found = add_device(fs, fd, device);
-    g_mutex_unlock(&fs->device_lock);
+    pthread_mutex_unlock(&fs->device_lock);
     return found;
 }
 
@@ -339,8 +339,8 @@ static int identify_root(LocalFs *fs)
         return -ENOTDIR;
     fs->root_inode = attr.stx_ino;
     fs->base.class = class_of(fs->root_fd);
-    fs->devices[0] = (LocalDevice){
-        .device = local_attr_device(&attr), .salt = 0, .class = fs->base.class};
+    fs->devices[0] =
+        (LocalDevice){.device = local_attr_device(&attr), .salt = 0, .class = fs->base.class};
     fs->n_devices = 1;
     return 0;
 }
@@ -372,7 +372,7 @@ int local_fs_new(const char *path, LocalModel model, Fs **fs, const char **why)
     new->base.ops = &local_ops;
     new->model = model;
     new->root_fd = new->proc_fd = -1;
-    g_mutex_init(&new->device_lock);
+    pthread_mutex_init(&new->device_lock, NULL);
     umask(0);
     prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NO_SETUID_FIXUP);
     new->sets_owner = can_set_owner();
@@ -394,6 +394,6 @@ void local_fs_free(Fs *base)
         close(fs->root_fd);
     if (fs->proc_fd >= 0)
         close(fs->proc_fd);
-    g_mutex_clear(&fs->device_lock);
+    pthread_mutex_destroy(&fs->device_lock);
     g_free(fs);
 }

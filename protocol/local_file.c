@@ -25,7 +25,7 @@ static FsFile *new_file(FsNode *node, int fd)
     fs_file_init(&file->base, node);
     file->fd = fd;
     file->borrowed = fd == local_fd(node);
-    g_mutex_init(&file->lock);
+    pthread_mutex_init(&file->lock, NULL);
     return &file->base;
 }
 
@@ -35,7 +35,7 @@ void local_file_free(FsFile *base)
 
     if (!file->borrowed)
         close(file->fd);
-    g_mutex_clear(&file->lock);
+    pthread_mutex_destroy(&file->lock);
     g_free(file->entries);
     g_free(file);
 }
@@ -167,8 +167,7 @@ ssize_t local_write(FsFile *file, const void *data, size_t size, uint64_t offset
     if (offset > INT64_MAX - size)
         return -EFBIG;
     do {
-        ssize_t put =
-            pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
+        ssize_t put = pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
 
         if (put < 0)
             return done > 0 ? (ssize_t)done : -errno;
@@ -276,12 +275,12 @@ int local_readdir(FsFile *file, uint64_t offset, FsFill *fill, void *context)
     ssize_t got = 0;
     int error;
 
-    g_mutex_lock(&dir->lock);
+    pthread_mutex_lock(&dir->lock);
     error = seek_directory(dir, offset);
     while (!error && (got = fill_buffer(dir)) > 0) {
         if (!hand_out(dir, fill, context))
             break;
     }
-    g_mutex_unlock(&dir->lock);
+    pthread_mutex_unlock(&dir->lock);
     return error ? error : (int)MIN(got, 0);
 }

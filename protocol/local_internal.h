@@ -10,6 +10,8 @@
 #ifndef PROTOCOL_LOCAL_INTERNAL_H
 #define PROTOCOL_LOCAL_INTERNAL_H
 
+#include <pthread.h>
+
 #include "protocol/local.h"
 
 enum {
@@ -28,12 +30,12 @@ typedef struct LocalFs {
     Fs base;
     LocalModel model;
     int root_fd;
-    int proc_fd;      /* /proc/self/fd: the way from a descriptor to opening it anew */
-    bool contained;   /* the export is a mount of our own: ".." cannot leave it */
-    bool sets_owner;  /* threads may take any user's identity to create files */
+    int proc_fd;     /* /proc/self/fd: the way from a descriptor to opening it anew */
+    bool contained;  /* the export is a mount of our own: ".." cannot leave it */
+    bool sets_owner; /* threads may take any user's identity to create files */
     uint64_t root_inode;
-    GMutex device_lock; /* guards: */
-    unsigned n_devices; /* devices[0] is the root's, set before other threads exist */
+    pthread_mutex_t device_lock; /* guards: */
+    unsigned n_devices;          /* devices[0] is the root's, set before other threads exist */
     LocalDevice devices[LOCAL_MAX_DEVICES];
 } LocalFs;
 
@@ -50,7 +52,7 @@ typedef struct LocalFile {
     bool borrowed; /* fd is the node's */
 
     /* Directories: what was read ahead. */
-    GMutex lock; /* guards: */
+    pthread_mutex_t lock; /* guards: */
     char *entries;
     size_t size;       /* bytes of entries */
     size_t used;       /* of these, how many were handed out */

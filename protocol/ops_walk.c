@@ -71,7 +71,8 @@ int op_walk(Request *r)
     if (error)
         return error;
     if (node)
-        request_stage_fid(r, r->t.walk.newfid, moves ? fid : NULL, fid_new(fid->uid, node, NULL, 0));
+        request_stage_fid(r, r->t.walk.newfid, moves ? fid : NULL,
+                          fid_new(fid->uid, node, NULL, 0));
     fs_node_unref(node);
     write_walked(w, qids, n_walked);
     return 0;

@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <glib.h>
 #include <pthread.h>
-#include <signal.h>
+#include <time.h>
 
 #include "common/log.h"
 
@@ -20,10 +20,10 @@ enum {
 };
 
 struct Pool {
-    GMutex lock;
-    GCond work;    /* a job was queued, or the pool ends */
-    GCond drained; /* the last thread has left */
-    Job queue;     /* ring of jobs: queue.next is the oldest */
+    pthread_mutex_t lock;
+    pthread_cond_t work;    /* a job was queued, or the pool ends */
+    pthread_cond_t drained; /* the last thread has left */
+    Job queue;              /* ring of jobs: queue.next is the oldest */
     unsigned n_threads;
     unsigned n_idle;
     unsigned n_queued;
@@ -33,14 +33,24 @@ struct Pool {
 
 static LogLimit no_thread_limit;
 
+static void init_monotonic(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 Pool *pool_new(unsigned max_threads)
 {
     Pool *pool = g_new0(Pool, 1);
 
     assert(max_threads > 0);
-    g_mutex_init(&pool->lock);
-    g_cond_init(&pool->work);
-    g_cond_init(&pool->drained);
+    pthread_mutex_init(&pool->lock, NULL);
+    init_monotonic(&pool->work);
+    init_monotonic(&pool->drained);
     pool->queue.next = pool->queue.previous = &pool->queue;
     pool->max_threads = max_threads;
     return pool;
@@ -57,18 +67,20 @@ static void unlink_job(Pool *pool, Job *job)
 /* Waits for a job. Returns NULL when the thread should end. Called with the lock held. */
 static Job *next_job(Pool *pool)
 {
-    gint64 until = g_get_monotonic_time() + IDLE_SECONDS * G_TIME_SPAN_SECOND;
+    struct timespec until;
     Job *job;
 
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_SECONDS;
     while (pool->n_queued == 0) {
-        bool waited;
+        int error;
 
         if (pool->ending)
             return NULL;
         pool->n_idle++;
-        waited = g_cond_wait_until(&pool->work, &pool->lock, until);
+        error = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
         pool->n_idle--;
-        if (!waited && pool->n_queued == 0)
+        if (error && pool->n_queued == 0)
             return NULL;
     }
     job = pool->queue.next;
@@ -81,16 +93,16 @@ static void *pool_thread(void *argument)
     Pool *pool = argument;
     Job *job;
 
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     while ((job = next_job(pool))) {
-        g_mutex_unlock(&pool->lock);
+        pthread_mutex_unlock(&pool->lock);
         job->run(job);
-        g_mutex_lock(&pool->lock);
+        pthread_mutex_lock(&pool->lock);
     }
     pool->n_threads--;
     if (pool->n_threads == 0)
-        g_cond_signal(&pool->drained);
-    g_mutex_unlock(&pool->lock);
+        pthread_cond_signal(&pool->drained);
+    pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
@@ -114,7 +126,7 @@ static void start_thread(Pool *pool)
 
 void pool_submit(Pool *pool, Job *job)
 {
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     assert(!pool->ending && !job->queued);
     job->queued = true;
     job->next = &pool->queue;
@@ -124,19 +136,19 @@ void pool_submit(Pool *pool, Job *job)
     pool->n_queued++;
     if (pool->n_queued > pool->n_idle && pool->n_threads < pool->max_threads)
         start_thread(pool);
-    g_cond_signal(&pool->work);
-    g_mutex_unlock(&pool->lock);
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 bool pool_cancel(Pool *pool, Job *job)
 {
     bool cancelled;
 
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     cancelled = job->queued;
     if (cancelled)
         unlink_job(pool, job);
-    g_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
     return cancelled;
 }
 
@@ -144,22 +156,22 @@ unsigned pool_n_threads(Pool *pool)
 {
     unsigned n_threads;
 
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     n_threads = pool->n_threads;
-    g_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->lock);
     return n_threads;
 }
 
 void pool_free(Pool *pool)
 {
-    g_mutex_lock(&pool->lock);
+    pthread_mutex_lock(&pool->lock);
     pool->ending = true;
-    g_cond_broadcast(&pool->work);
+    pthread_cond_broadcast(&pool->work);
     while (pool->n_threads > 0)
-        g_cond_wait(&pool->drained, &pool->lock);
-    g_mutex_unlock(&pool->lock);
-    g_mutex_clear(&pool->lock);
-    g_cond_clear(&pool->work);
-    g_cond_clear(&pool->drained);
+        pthread_cond_wait(&pool->drained, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->drained);
     g_free(pool);
 }

@@ -78,17 +78,17 @@ struct Request {
 
     /* Under the tag's lock: */
     RequestState state;
-    bool cancelled;  /* a Tflush waits for its end */
-    bool abandoned;  /* its client does not expect a reply any more: it gets none */
-    bool registered; /* is in the tag table */
-    bool published;  /* its reply is, or is about to be, visible */
+    bool cancelled;   /* a Tflush waits for its end */
+    bool abandoned;   /* its client does not expect a reply any more: it gets none */
+    bool registered;  /* is in the tag table */
+    bool published;   /* its reply is, or is about to be, visible */
     Request *waiters; /* Tflush requests for this tag, oldest first, by next_waiter */
 
     Request *next_waiter;
     Channel *settle; /* of a Tflush: the channel its target was answered on, or NULL */
     FlushWait flush;
 
-    Fid *fid;  /* references: the message's first fid, and its second one */
+    Fid *fid; /* references: the message's first fid, and its second one */
     Fid *fid2;
 
     /* The fid change that succeeds with the request: `fid` takes the place of `expected`. */

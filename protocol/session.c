@@ -33,8 +33,11 @@ Session *session_new(Fs *fs, const SessionLimits *limits, void (*wake)(void *), 
     session->state.fids = fid_table_new(limits->max_fids);
     tag_table_init(&session->tags);
     g_queue_init(&session->flushes);
-    g_mutex_init(&session->released_lock);
+    pthread_mutex_init(&session->released_lock, NULL);
     session->released_end = &session->released;
+    log_limit_init(&session->malformed_limit);
+    log_limit_init(&session->reuse_limit);
+    log_limit_init(&session->memory_limit);
     session->wake = wake;
     session->wake_context = context;
     session->reader = g_thread_self();
@@ -346,11 +349,11 @@ bool session_tend(Session *session)
 
 void session_release_waiters(Session *session, Request *waiters)
 {
-    g_mutex_lock(&session->released_lock);
+    pthread_mutex_lock(&session->released_lock);
     *session->released_end = waiters;
     while (*session->released_end)
         session->released_end = &(*session->released_end)->next_waiter;
-    g_mutex_unlock(&session->released_lock);
+    pthread_mutex_unlock(&session->released_lock);
     wake_reader(session);
 }
 
@@ -415,6 +418,9 @@ void session_free(Session *session)
     fid_table_unref(session->state.fids);
     tag_table_deinit(&session->tags);
     buffer_pool_free(session->buffers);
-    g_mutex_clear(&session->released_lock);
+    pthread_mutex_destroy(&session->released_lock);
+    log_limit_deinit(&session->malformed_limit);
+    log_limit_deinit(&session->reuse_limit);
+    log_limit_deinit(&session->memory_limit);
     g_free(session);
 }

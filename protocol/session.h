@@ -78,11 +78,11 @@ struct Session {
     gint n_reserved;      /* atomic: requests admitted from the reserve */
     gint starved;         /* atomic: the reader waits for memory */
 
-    GQueue flushes;         /* Tflush requests that wait for channels, oldest first; reader only */
-    unsigned n_flushes_taking; /* of these, how many wait for requests to be taken */
-    GMutex released_lock;   /* guards: */
-    Request *released;      /* Tflush requests whose target has ended, oldest first */
-    Request **released_end; /* where the next goes */
+    GQueue flushes; /* Tflush requests that wait for channels, oldest first; reader only */
+    unsigned n_flushes_taking;     /* of these, how many wait for requests to be taken */
+    pthread_mutex_t released_lock; /* guards: */
+    Request *released;             /* Tflush requests whose target has ended, oldest first */
+    Request **released_end;        /* where the next goes */
 
     void (*wake)(void *context); /* makes the reader call session_tend(); any thread */
     void *wake_context;
@@ -137,8 +137,8 @@ void session_release_waiters(Session *session, Request *waiters);
 const Op *op_for_type(uint8_t type);
 
 /* flush.c */
-int flush_run(Request *flush);                             /* [reader] */
-bool flush_discards(Session *session, Request *request);   /* [reader] */
-bool flush_tend(Session *session);                         /* [reader] */
+int flush_run(Request *flush);                           /* [reader] */
+bool flush_discards(Session *session, Request *request); /* [reader] */
+bool flush_tend(Session *session);                       /* [reader] */
 
 #endif

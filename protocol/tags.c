@@ -2,6 +2,7 @@
 /* Tags: see tags.h. The slots are mapped, so that a page exists only once a tag on it was used. */
 #include "protocol/tags.h"
 
+#include <glib.h>
 #include <sys/mman.h>
 
 void tag_table_init(TagTable *table)
@@ -13,12 +14,12 @@ void tag_table_init(TagTable *table)
         g_error("no memory for the tag table");
     table->slots = slots;
     for (unsigned i = 0; i < TAG_LOCKS; i++)
-        g_mutex_init(&table->locks[i]);
+        pthread_mutex_init(&table->locks[i], NULL);
 }
 
 void tag_table_deinit(TagTable *table)
 {
     for (unsigned i = 0; i < TAG_LOCKS; i++)
-        g_mutex_clear(&table->locks[i]);
+        pthread_mutex_destroy(&table->locks[i]);
     munmap(table->slots, TAG_COUNT * sizeof(Request *));
 }

@@ -9,7 +9,7 @@
 #ifndef PROTOCOL_TAGS_H
 #define PROTOCOL_TAGS_H
 
-#include <glib.h>
+#include <pthread.h>
 #include <stdint.h>
 
 typedef struct Request Request;
@@ -17,7 +17,7 @@ typedef struct Request Request;
 enum { TAG_COUNT = 65536, TAG_LOCKS = 64 };
 
 typedef struct TagTable {
-    GMutex locks[TAG_LOCKS];
+    pthread_mutex_t locks[TAG_LOCKS];
     Request **slots; /* TAG_COUNT of them; untouched ones take no memory */
 } TagTable;
 
@@ -26,12 +26,12 @@ void tag_table_deinit(TagTable *table);
 
 static inline void tag_lock(TagTable *table, uint16_t tag)
 {
-    g_mutex_lock(&table->locks[tag % TAG_LOCKS]);
+    pthread_mutex_lock(&table->locks[tag % TAG_LOCKS]);
 }
 
 static inline void tag_unlock(TagTable *table, uint16_t tag)
 {
-    g_mutex_unlock(&table->locks[tag % TAG_LOCKS]);
+    pthread_mutex_unlock(&table->locks[tag % TAG_LOCKS]);
 }
 
 #endif

@@ -53,7 +53,7 @@ typedef enum MessageType {
 enum {
     P9_HEADER_SIZE = 7,
     P9_QID_SIZE = 13,
-    P9_IO_OVERHEAD = 24,     /* what clients subtract from msize for the payload of Tread and Twrite */
+    P9_IO_OVERHEAD = 24, /* what clients subtract from msize for the payload of Tread and Twrite */
     P9_RREAD_OVERHEAD = 11,  /* header and count[4] of Rread and Rreaddir */
     P9_DIRENT_OVERHEAD = 24, /* a Rreaddir entry without its name */
     P9_MAX_WALK = 16,

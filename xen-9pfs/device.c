@@ -21,9 +21,9 @@
 #include "xen-9pfs/export.h"
 
 enum {
-    CHECK_TIMEOUT_MS = 5000, /* a file server that has not answered by then does not */
-    CLOSE_TIMEOUT_MS = 5000, /* how long a frontend may take to close; the toolstack waits 10 s */
-    START_INTERVAL_MS = 250, /* between two workers of one device, lest a guest keep us busy */
+    CHECK_TIMEOUT_MS = 5000,  /* a file server that has not answered by then does not */
+    CLOSE_TIMEOUT_MS = 5000,  /* how long a frontend may take to close; the toolstack waits 10 s */
+    RETURN_INTERVAL_MS = 250, /* between two lives of one device, lest a guest keep us busy */
 };
 
 typedef enum DeviceState {
@@ -50,10 +50,10 @@ struct Device {
     bool frontend_moved; /* seen in another state than Initialising since CHECKING */
     bool timed_out;      /* the timer has fired since the state was entered */
     guint timer;
-    gint64 start_after; /* monotonic time before which no worker is started */
-    Process *process;   /* NULL: none */
-    ExportCheck *check; /* in CHECKING only */
-    LinkSetup setup;    /* what the next worker is to serve */
+    gint64 return_after; /* monotonic time before which a frontend that is back must wait */
+    Process *process;    /* NULL: none */
+    ExportCheck *check;  /* in CHECKING only */
+    LinkSetup setup;     /* what the next worker is to serve */
     LogLimit failures;
     LogLimit events;
 };
@@ -206,7 +206,7 @@ static DeviceState step_new(Device *device, const View *view)
 {
     bool adopting = device->process != NULL && process_state(device->process) == PROCESS_STARTING;
 
-    if (adopting && !is_removed(view))
+    if (adopting && view->backend != XenbusStateClosing)
         return DEVICE_NEW;
     if (view->backend == XenbusStateConnected)
         return resume(device, view);
@@ -259,26 +259,18 @@ static DeviceState start_worker(Device *device, const View *view)
         return fail(device, view, error);
     device->process =
         process_start(&device->host->process, name, &device->setup, on_changed, device, &error);
-    if (device->process == NULL)
-        return fail(device, view, error);
-    return DEVICE_STARTING;
+    if (device->process != NULL)
+        return DEVICE_STARTING;
+    g_prefix_error(&error, "cannot start a worker: ");
+    return fail(device, view, error);
 }
 
 static DeviceState step_waiting(Device *device, const View *view)
 {
-    gint64 now = g_get_monotonic_time();
-
     if (is_removed(view) || view->frontend == XenbusStateClosing ||
         view->frontend == XenbusStateClosed)
         return DEVICE_CLOSING;
-    if (!frontend_is_up(view))
-        return DEVICE_WAITING;
-    if (now < device->start_after) {
-        set_timer(device, (guint)((device->start_after - now) / 1000 + 1));
-        return DEVICE_WAITING;
-    }
-    device->start_after = now + START_INTERVAL_MS * 1000;
-    return start_worker(device, view);
+    return frontend_is_up(view) ? start_worker(device, view) : DEVICE_WAITING;
 }
 
 static DeviceState step_starting(Device *device, const View *view)
@@ -327,13 +319,19 @@ static DeviceState step_closing(Device *device, const View *view)
     return DEVICE_CLOSED;
 }
 
-/* A frontend that could not be served where it stands must first move before it is tried again. */
+/* A frontend that could not be served where it stands must first move before it is tried again,
+ * and none is tried again at once. */
 static DeviceState step_closed(Device *device, const View *view)
 {
+    gint64 wait = device->return_after - g_get_monotonic_time();
+
     if (view->backend == XenbusStateClosing)
         return DEVICE_CLOSING;
-    if (view->frontend == XenbusStateInitialising && device->frontend_moved && view->online)
+    if (view->frontend != XenbusStateInitialising || !device->frontend_moved || !view->online)
+        return DEVICE_CLOSED;
+    if (wait <= 0)
         return DEVICE_CHECKING;
+    set_timer(device, (guint)(wait / 1000 + 1));
     return DEVICE_CLOSED;
 }
 
@@ -346,14 +344,11 @@ static DeviceState step_gone(Device *device, const View *view)
 static void enter_checking(Device *device)
 {
     device->frontend_moved = false;
+    device->return_after = g_get_monotonic_time() + RETURN_INTERVAL_MS * 1000;
     memset(&device->setup, 0, sizeof(device->setup));
     device->setup.domid = device->key.domid;
     device->setup.devid = device->key.devid;
     set_timer(device, CHECK_TIMEOUT_MS);
-}
-
-static void enter_waiting(Device *device)
-{
     nodes_clear_error(&device->nodes);
 }
 
@@ -380,6 +375,7 @@ static void set_watch(Device *device, const char *folder);
 
 static void enter_gone(Device *device)
 {
+    device->domain_dead = false;
     set_watch(device, NULL);
     nodes_clear_error(&device->nodes);
 }
@@ -397,7 +393,7 @@ static const struct {
                     TO(CHECKING) | TO(CONNECTED) | TO(CLOSING) | TO(CLOSED) | TO(GONE)},
     [DEVICE_CHECKING] = {"checking", XenbusStateUnknown, step_checking, enter_checking,
                          TO(WAITING) | TO(CLOSING) | TO(CLOSED) | TO(GONE)},
-    [DEVICE_WAITING] = {"waiting", XenbusStateInitWait, step_waiting, enter_waiting,
+    [DEVICE_WAITING] = {"waiting", XenbusStateInitWait, step_waiting, NULL,
                         TO(STARTING) | TO(CLOSING) | TO(GONE)},
     [DEVICE_STARTING] = {"starting", XenbusStateUnknown, step_starting, NULL,
                          TO(CONNECTED) | TO(CLOSING) | TO(GONE)},
@@ -507,8 +503,6 @@ Device *device_new(const DeviceHost *host, const DeviceKey *key)
     device->host = host;
     device->key = *key;
     device->name = g_strdup_printf("%s/%u/%u", key->kind, key->domid, key->devid);
-    g_mutex_init(&device->failures.lock);
-    g_mutex_init(&device->events.lock);
     nodes_init(&device->nodes, host->store, key);
     device_mark(device);
     return device;
@@ -521,8 +515,6 @@ void device_free(Device *device)
     g_clear_pointer(&device->check, export_check_free);
     g_clear_pointer(&device->process, process_free);
     nodes_deinit(&device->nodes);
-    g_mutex_clear(&device->failures.lock);
-    g_mutex_clear(&device->events.lock);
     g_free(device->name);
     g_free(device);
 }

@@ -10,6 +10,9 @@
 #include <glib.h>
 #include <sys/stat.h>
 
+/* Threads that may wait at a time: those of a server that is gone never come back. */
+enum { MAX_RUNNING = 64 };
+
 typedef struct Job {
     gatomicrefcount refs;
     char *path;
@@ -24,6 +27,8 @@ struct ExportCheck {
     void *data;
 };
 
+static unsigned n_running; /* jobs that have not finished; main loop only */
+
 static void job_unref(Job *job)
 {
     if (!g_atomic_ref_count_dec(&job->refs))
@@ -37,6 +42,7 @@ static gboolean job_finish(gpointer data)
     Job *job = data;
     ExportCheck *check = job->check;
 
+    n_running--;
     if (check != NULL) {
         check->finished = true;
         check->done(check->data);
@@ -60,10 +66,11 @@ static gpointer job_run(gpointer data)
 
 static void job_start(Job *job)
 {
-    GThread *thread;
+    GThread *thread = NULL;
 
     g_atomic_ref_count_inc(&job->refs);
-    thread = g_thread_try_new("export-check", job_run, job, NULL);
+    if (n_running++ < MAX_RUNNING)
+        thread = g_thread_try_new("export-check", job_run, job, NULL);
     if (thread != NULL) {
         g_thread_unref(thread);
         return;

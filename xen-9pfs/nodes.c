@@ -286,7 +286,8 @@ bool nodes_read_frontend(const Nodes *nodes, LinkSetup *setup, GError **error)
 
 void nodes_write_error(const Nodes *nodes, const GError *error)
 {
-    int rc = xenstore_write(nodes->store, XBT_NULL, nodes->error, "error", "%d %s", error->code,
+    int code = error->domain == NODES_ERROR ? error->code : EIO;
+    int rc = xenstore_write(nodes->store, XBT_NULL, nodes->error, "error", "%d %s", code,
                             error->message);
 
     if (rc < 0)

@@ -68,6 +68,7 @@ bool nodes_read_config(const Nodes *nodes, LinkSetup *setup, GError **error);
 /* Reads what the frontend wrote into `setup`: the number of rings, their references and ports. */
 bool nodes_read_frontend(const Nodes *nodes, LinkSetup *setup, GError **error);
 
+/* Writes "<errno> <message>"; the number is EIO for an error of another domain. */
 void nodes_write_error(const Nodes *nodes, const GError *error);
 void nodes_clear_error(const Nodes *nodes);
 

@@ -21,6 +21,7 @@ enum {
     READY_TIMEOUT_SECONDS = 8, /* below the 10 s that the toolstack grants a whole set-up */
     STOP_TIMEOUT_SECONDS = 2,
     LISTEN_BACKLOG = 4,
+    MESSAGES_PER_TURN = 16,
     NAME_MAX_BYTES = 40, /* of a worker's socket, with its suffix */
 };
 
@@ -160,20 +161,21 @@ static void hang_up(Process *process)
     process->link = -1;
 }
 
-/* Takes all messages that are waiting. Returns false when no more can ever come. */
+/* Takes the messages that are waiting, but lets no worker keep the supervisor busy. Returns false
+ * when no more can ever come. */
 static bool read_link(Process *process)
 {
     LinkMessage message;
     int rc = process->link < 0 ? 0 : 1;
 
-    while (rc == 1) {
+    for (int i = 0; i < MESSAGES_PER_TURN && rc == 1; i++) {
         rc = link_receive(process->link, &message);
         if (rc == 1)
             on_message(process, &message);
     }
     if (rc == -EPROTO)
         set_reason(process, "it speaks another version of the link");
-    return rc == -EAGAIN;
+    return rc == 1 || rc == -EAGAIN;
 }
 
 /* A worker that has hung up is ending; how, its pidfd tells. It is not given long to do so. */

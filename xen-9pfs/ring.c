@@ -15,11 +15,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <xen/xen.h>
 #include <xen/io/9pfs.h>
+#include <xen/xen.h>
 
 #include "common/trace.h"
 
@@ -56,7 +57,7 @@ struct Ring {
     uint32_t out_cons;
     bool notify; /* the frontend is to be told of something */
 
-    GMutex lock;          /* guards: */
+    pthread_mutex_t lock; /* guards: */
     uint32_t in_prod;     /* published */
     uint32_t in_reserved; /* published and reserved */
     ReplyQueue pending;   /* wait for room */
@@ -159,7 +160,7 @@ Ring *ring_new(const RingPeer *peer, char **why)
     ring->peer = *peer;
     ring->port = (evtchn_port_t)-1;
     ring->reader = g_thread_self();
-    g_mutex_init(&ring->lock);
+    pthread_mutex_init(&ring->lock, NULL);
     queue_init(&ring->pending);
     queue_init(&ring->reserved);
     *why = map_interface(ring);
@@ -178,9 +179,9 @@ Ring *ring_new(const RingPeer *peer, char **why)
 
 void ring_free(Ring *ring)
 {
-    g_mutex_lock(&ring->lock);
+    pthread_mutex_lock(&ring->lock);
     ring->closed = true;
-    g_mutex_unlock(&ring->lock);
+    pthread_mutex_unlock(&ring->lock);
     finish_all(&ring->pending);
     assert(!ring->reserved.head);
     if (ring->port != (evtchn_port_t)-1)
@@ -189,7 +190,7 @@ void ring_free(Ring *ring)
         xengnttab_unmap(ring->peer.gnttab, ring->data, ring->n_pages);
     if (ring->shared)
         xengnttab_unmap(ring->peer.gnttab, ring->shared, 1);
-    g_mutex_clear(&ring->lock);
+    pthread_mutex_destroy(&ring->lock);
     g_free(ring);
 }
 
@@ -347,7 +348,7 @@ static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped
     unsigned n = 0;
     uint32_t room;
 
-    g_mutex_lock(&ring->lock);
+    pthread_mutex_lock(&ring->lock);
     room = ring->pending.head && !ring->closed ? free_space(ring) : 0;
     while (ring->pending.head && ring->pending.head->reply.used <= room) {
         Request *request = queue_pop(&ring->pending);
@@ -367,7 +368,7 @@ static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped
     }
     if (ring->pending.head && n == 0)
         TRACE2(ring_stall, ring->channel.index, ring->pending.head->reply.used);
-    g_mutex_unlock(&ring->lock);
+    pthread_mutex_unlock(&ring->lock);
     return n;
 }
 
@@ -375,7 +376,7 @@ static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped
  * them; these go to `published`. */
 static void publish_replies(Ring *ring, Request *first, unsigned n, ReplyQueue *published)
 {
-    g_mutex_lock(&ring->lock);
+    pthread_mutex_lock(&ring->lock);
     for (; n > 0; n--, first = first->next)
         first->copied = true;
     while (ring->reserved.head && ring->reserved.head->copied) {
@@ -385,7 +386,7 @@ static void publish_replies(Ring *ring, Request *first, unsigned n, ReplyQueue *
     }
     if (published->head)
         __atomic_store_n(&ring->shared->in_prod, ring->in_prod, __ATOMIC_RELEASE);
-    g_mutex_unlock(&ring->lock);
+    pthread_mutex_unlock(&ring->lock);
 }
 
 /* Copies the `n` replies from `first` into the room that they have. */
@@ -427,9 +428,9 @@ static void ring_send(Channel *channel, Request *request)
 {
     Ring *ring = (Ring *)channel;
 
-    g_mutex_lock(&ring->lock);
+    pthread_mutex_lock(&ring->lock);
     queue_push(&ring->pending, request);
-    g_mutex_unlock(&ring->lock);
+    pthread_mutex_unlock(&ring->lock);
     pump(ring);
 }
 
@@ -437,15 +438,15 @@ bool ring_pump(Ring *ring)
 {
     bool waiting;
 
-    g_mutex_lock(&ring->lock);
+    pthread_mutex_lock(&ring->lock);
     waiting = ring->pending.head != NULL;
-    g_mutex_unlock(&ring->lock);
+    pthread_mutex_unlock(&ring->lock);
     if (!waiting)
         return false;
     pump(ring);
-    g_mutex_lock(&ring->lock);
+    pthread_mutex_lock(&ring->lock);
     waiting = ring->pending.head != NULL;
-    g_mutex_unlock(&ring->lock);
+    pthread_mutex_unlock(&ring->lock);
     return waiting;
 }
 
@@ -492,9 +493,9 @@ static uint32_t ring_in_published(Channel *channel)
     Ring *ring = (Ring *)channel;
     uint32_t position;
 
-    g_mutex_lock(&ring->lock);
+    pthread_mutex_lock(&ring->lock);
     position = ring->in_reserved;
-    g_mutex_unlock(&ring->lock);
+    pthread_mutex_unlock(&ring->lock);
     return position;
 }
 

@@ -42,6 +42,7 @@ typedef struct Supervisor {
     bool domains_wanted;
     int lock;
     bool claimed; /* our node is in xenstore */
+    bool lost;    /* xenstore does not answer any more */
 } Supervisor;
 
 static bool serves_kind(const Supervisor *supervisor, const char *kind)
@@ -192,6 +193,16 @@ static void on_event(const char *path, const char *token, void *data)
     }
 }
 
+/* Without xenstore nothing can be done; the workers go on, and so may a new supervisor. */
+static void on_lost(void *data)
+{
+    Supervisor *supervisor = data;
+
+    log_error("the connection to xenstore is lost");
+    supervisor->lost = true;
+    g_main_loop_quit(supervisor->loop);
+}
+
 static gboolean on_end_signal(gpointer data)
 {
     Supervisor *supervisor = data;
@@ -313,13 +324,23 @@ static void unclaim(const Supervisor *supervisor)
 
 static bool connect_xenstore(Supervisor *supervisor)
 {
-    supervisor->store = xenstore_open(on_event, supervisor);
+    supervisor->store = xenstore_open(on_event, on_lost, supervisor);
     supervisor->host.store = supervisor->store;
     if (supervisor->store == NULL)
         log_error("cannot connect to xenstore: %s; is xenstored running?", g_strerror(errno));
     return supervisor->store != NULL;
 }
 
+/* From here on these signals end the daemon cleanly, from the main loop. */
+static void catch_signals(Supervisor *supervisor)
+{
+    static const int end_signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(end_signals); i++)
+        g_unix_signal_add(end_signals[i], on_end_signal, supervisor);
+}
+
+/* The claim comes last: who sees it may rely on the daemon, and may end it. */
 static bool start(Supervisor *supervisor, bool *taken)
 {
     if (!prepare_run_dir(supervisor) || !take_lock(supervisor, taken) ||
@@ -327,17 +348,8 @@ static bool start(Supervisor *supervisor, bool *taken)
         return false;
     supervisor->domains = domain_query_new();
     adopt_workers(supervisor);
+    catch_signals(supervisor);
     return set_watches(supervisor) && claim(supervisor);
-}
-
-static void run(Supervisor *supervisor)
-{
-    static const int end_signals[] = {SIGTERM, SIGINT, SIGHUP};
-
-    for (size_t i = 0; i < G_N_ELEMENTS(end_signals); i++)
-        g_unix_signal_add(end_signals[i], on_end_signal, supervisor);
-    log_notice("xen-9pfsd " VERSION " is ready");
-    g_main_loop_run(supervisor->loop);
 }
 
 static void supervisor_init(Supervisor *supervisor, const Options *options)
@@ -360,7 +372,7 @@ static void supervisor_init(Supervisor *supervisor, const Options *options)
  * done. */
 static void supervisor_deinit(Supervisor *supervisor)
 {
-    if (supervisor->claimed)
+    if (supervisor->claimed && !supervisor->lost)
         unclaim(supervisor);
     g_hash_table_destroy(supervisor->devices);
     if (supervisor->work_source != 0)
@@ -381,11 +393,15 @@ int supervisor_run(const Options *options)
     int status = EXIT_SUCCESS;
 
     supervisor_init(&supervisor, options);
-    if (start(&supervisor, &taken))
-        run(&supervisor);
-    else if (taken)
+    if (start(&supervisor, &taken)) {
+        log_notice("xen-9pfsd " VERSION " is ready");
+        g_main_loop_run(supervisor.loop);
+    } else if (taken) {
         log_debug("another supervisor holds the lock, nothing to do");
-    else
+    } else {
+        status = EXIT_FAILURE;
+    }
+    if (supervisor.lost)
         status = EXIT_FAILURE;
     supervisor_deinit(&supervisor);
     return status;

@@ -11,7 +11,8 @@
 #include "xen-9pfs/options.h"
 
 /* Runs until SIGTERM, SIGINT or SIGHUP. Returns the process's exit status: 0 after a clean end,
- * and at once when another supervisor runs already; 1 when it could not start. */
+ * and at once when another supervisor runs already; 1 when it could not start, or has lost its
+ * connection to xenstore. */
 int supervisor_run(const Options *options);
 
 #endif

@@ -28,10 +28,10 @@
 #include "xen-9pfs/spin.h"
 
 enum {
-    TAKE_BUDGET = 32,        /* requests of one ring before the next has its turn */
-    PASSES_PER_POLL = 64,    /* busy passes before the descriptors are looked at */
-    TEND_MSEC = 1,           /* while something waits that no event announces */
-    TRIM_MSEC = 2000,        /* idle time after which free memory is given back */
+    TAKE_BUDGET = 32,         /* requests of one ring before the next has its turn */
+    PASSES_PER_POLL = 64,     /* busy passes before the descriptors are looked at */
+    TEND_MSEC = 1,            /* while something waits that no event announces */
+    TRIM_MSEC = 2000,         /* idle time after which free memory is given back */
     STORM_SLICE_USEC = 10000, /* events that bring nothing: at most STORM_EVENTS in a slice */
     STORM_EVENTS = 64,
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,15 @@ struct Xenstore {
     struct xs_handle *handle;
     guint source;
     XenstoreEvent event;
+    XenstoreLost lost;
     void *data;
 };
+
+/* After xs_check_watch() returned no event: false when none can come any more. */
+static bool is_connected(int error)
+{
+    return error == EAGAIN || error == EINTR || error == ENOMEM;
+}
 
 /* Hands over what has arrived; the descriptor stays readable while events are left. */
 static gboolean on_readable(gint fd, GIOCondition condition, gpointer data)
@@ -35,15 +43,20 @@ static gboolean on_readable(gint fd, GIOCondition condition, gpointer data)
     for (int i = 0; i < EVENTS_PER_TURN; i++) {
         char **event = xs_check_watch(store->handle);
 
-        if (event == NULL)
+        if (event == NULL && is_connected(errno))
             break;
+        if (event == NULL) {
+            store->source = 0;
+            store->lost(store->data);
+            return G_SOURCE_REMOVE;
+        }
         store->event(event[XS_WATCH_PATH], event[XS_WATCH_TOKEN], store->data);
         free(event);
     }
     return G_SOURCE_CONTINUE;
 }
 
-Xenstore *xenstore_open(XenstoreEvent event, void *data)
+Xenstore *xenstore_open(XenstoreEvent event, XenstoreLost lost, void *data)
 {
     struct xs_handle *handle = xs_open(0);
     Xenstore *store;
@@ -53,6 +66,7 @@ Xenstore *xenstore_open(XenstoreEvent event, void *data)
     store = g_new0(Xenstore, 1);
     store->handle = handle;
     store->event = event;
+    store->lost = lost;
     store->data = data;
     store->source = g_unix_fd_add(xs_fileno(handle), G_IO_IN, on_readable, store);
     return store;
@@ -60,7 +74,8 @@ Xenstore *xenstore_open(XenstoreEvent event, void *data)
 
 void xenstore_close(Xenstore *store)
 {
-    g_source_remove(store->source);
+    if (store->source != 0)
+        g_source_remove(store->source);
     xs_close(store->handle);
     g_free(store);
 }

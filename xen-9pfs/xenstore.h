@@ -23,13 +23,16 @@ typedef struct Xenstore Xenstore;
  * A watch also fires once when it is set, and may fire for nothing. */
 typedef void (*XenstoreEvent)(const char *path, const char *token, void *data);
 
+/* The connection is lost: nothing will come any more, and every call fails. */
+typedef void (*XenstoreLost)(void *data);
+
 /* The body of a transaction: returns 0 to commit or a negative errno to abort. It may run several
  * times, so it must not change anything but the store. */
 typedef int (*XenstoreBody)(Xenstore *store, xs_transaction_t transaction, void *data);
 
 /* Connects to xenstored and delivers watch events to `event` from the default main context.
  * Returns NULL with errno set on failure. */
-Xenstore *xenstore_open(XenstoreEvent event, void *data);
+Xenstore *xenstore_open(XenstoreEvent event, XenstoreLost lost, void *data);
 void xenstore_close(Xenstore *store);
 
 /* Reads a value as text. A value with a zero byte inside is -EINVAL. The caller frees `*value`
