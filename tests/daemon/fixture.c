@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fixture: see fixture.h. */
+#include "tests/daemon/fixture.h"
+
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { EXPECT_MS = 5000, POLL_US = 5000, N_DOMAINS = 3 };
+
+void fixture_open(Fixture *fixture)
+{
+    g_autofree char *file = NULL;
+
+    standin_start();
+    fixture->xs = xs_open(0);
+    g_assert_nonnull(fixture->xs);
+    fixture->export = g_build_filename(standin_dir(), "export", NULL);
+    g_assert_no_errno(g_mkdir(fixture->export, 0755));
+    file = g_build_filename(fixture->export, "hello", NULL);
+    g_assert_true(g_file_set_contents(file, "hello", -1, NULL));
+    for (uint32_t domid = 1; domid <= N_DOMAINS; domid++)
+        standin_domain_create(domid);
+}
+
+void fixture_close(Fixture *fixture)
+{
+    g_free(fixture->export);
+    xs_close(fixture->xs);
+    standin_stop();
+}
+
+void fixture_set_up(Fixture *fixture, const void *options)
+{
+    fixture_open(fixture);
+    fixture->daemon = standin_daemon_start(options);
+}
+
+void fixture_tear_down(Fixture *fixture, const void *options)
+{
+    (void)options;
+    g_assert_cmpint(standin_daemon_stop(fixture->daemon), ==, 0);
+    g_assert_false(fixture_exists(fixture, DAEMON_FOLDER));
+    fixture_close(fixture);
+}
+
+char *fixture_program(const Fixture *fixture)
+{
+    g_autofree char *path =
+        g_strdup_printf("/proc/%d/exe", (int)standin_daemon_pid(fixture->daemon));
+
+    return g_file_read_link(path, NULL);
+}
+
+void fixture_write(const Fixture *fixture, const char *path, const char *value)
+{
+    if (value == NULL)
+        xs_rm(fixture->xs, XBT_NULL, path);
+    else
+        g_assert_true(xs_write(fixture->xs, XBT_NULL, path, value, (unsigned)strlen(value)));
+}
+
+bool fixture_exists(const Fixture *fixture, const char *path)
+{
+    char *value = xs_read(fixture->xs, XBT_NULL, path, NULL);
+    bool exists = value != NULL;
+
+    free(value);
+    return exists;
+}
+
+void fixture_end_supervisor(Fixture *fixture, int number)
+{
+    pid_t pid = standin_daemon_pid(fixture->daemon);
+    siginfo_t info;
+
+    g_assert_no_errno(kill(pid, number));
+    g_assert_no_errno(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
+    g_assert_cmpint(info.si_code, ==, CLD_EXITED);
+    g_assert_cmpint(info.si_status, ==, 0);
+    standin_daemon_kill(fixture->daemon);
+}
+
+void fixture_kill_supervisor(Fixture *fixture)
+{
+    standin_daemon_kill(fixture->daemon);
+    fixture_write(fixture, DAEMON_FOLDER "/state", NULL);
+}
+
+void fixture_start_supervisor(Fixture *fixture)
+{
+    fixture->daemon = standin_daemon_start(NULL);
+}
+
+void expect_workers(const Fixture *fixture, unsigned expected)
+{
+    gint64 end = g_get_monotonic_time() + EXPECT_MS * 1000;
+    unsigned found;
+
+    while ((found = standin_daemon_children(fixture->daemon)) != expected) {
+        if (g_get_monotonic_time() > end)
+            g_error("%u workers, not %u", found, expected);
+        g_usleep(POLL_US);
+    }
+}
+
+void expect_log(const Fixture *fixture, const char *text)
+{
+    g_autofree char *log = NULL;
+
+    if (standin_daemon_wait_log(fixture->daemon, text, EXPECT_MS))
+        return;
+    log = standin_daemon_log(fixture->daemon);
+    g_error("not in the log: %s\n%s", text, log);
+}
+
+unsigned count_log(const Fixture *fixture, const char *text)
+{
+    g_autofree char *log = standin_daemon_log(fixture->daemon);
+    unsigned count = 0;
+
+    for (const char *at = log; (at = strstr(at, text)) != NULL; at++)
+        count++;
+    return count;
+}
+
+pid_t last_worker(const Fixture *fixture)
+{
+    static const char before[] = "connected: worker ";
+    g_autofree char *log = NULL;
+
+    expect_log(fixture, before);
+    log = standin_daemon_log(fixture->daemon);
+    return atoi(g_strrstr(log, before) + strlen(before));
+}
+
+Slot *connected_slot(const Fixture *fixture, uint32_t domid, uint32_t devid)
+{
+    Slot *slot = slot_new("xen_9pfs", domid, devid);
+
+    slot_add(slot, fixture->export, "none");
+    slot_expect(slot, XenbusStateInitWait);
+    slot_offer(slot);
+    slot_expect(slot, XenbusStateConnected);
+    slot_set_frontend(slot, XenbusStateConnected);
+    return slot;
+}
+
+void check_serves(Slot *slot)
+{
+    slot_open_file(slot, "hello");
+    slot_read_file(slot, "hello");
+}
+
+void expect_refused(const Fixture *fixture, Slot *slot, const char *history, const char *reason)
+{
+    g_autofree char *line =
+        g_strdup_printf("error: domain %u device %u: ", slot->device.domid, slot->device.devid);
+    char *error;
+
+    slot_expect(slot, XenbusStateClosed);
+    slot_expect_history(slot, history);
+    expect_log(fixture, reason);
+    g_assert_cmpuint(count_log(fixture, line), ==, 1);
+    error = toolstack_read_error(&slot->device);
+    g_assert_nonnull(error);
+    g_assert_cmpint(atoi(error), >, 0);
+    g_assert_nonnull(strstr(error, reason));
+    free(error);
+}
+
+/* The toolstack has deleted the device: now it is the daemon's turn. */
+static void expect_nothing_left(const Fixture *fixture, Slot *slot)
+{
+    g_assert_cmpuint(standin_count_wait(STANDIN_MAPPED_PAGES, slot->device.domid, 0), ==, 0);
+    for (int i = 0; i < 200 && fixture_exists(fixture, "/local/domain/0/error/backend"); i++)
+        g_usleep(POLL_US);
+    g_assert_false(fixture_exists(fixture, "/local/domain/0/error/backend"));
+    g_assert_cmpint(slot_state(slot), ==, XenbusStateUnknown);
+    slot_free(slot);
+}
+
+void finish(const Fixture *fixture, Slot *slot)
+{
+    char *state = toolstack_read_frontend(&slot->device, "state");
+
+    slot_ask_remove(slot);
+    if (state != NULL)
+        slot_set_frontend(slot, XenbusStateClosed);
+    free(state);
+    slot_expect(slot, XenbusStateClosed);
+    slot_delete(slot);
+    expect_nothing_left(fixture, slot);
+}
+
+void finish_forced(const Fixture *fixture, Slot *slot)
+{
+    slot_delete(slot);
+    expect_nothing_left(fixture, slot);
+}

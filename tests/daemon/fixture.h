@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Fixture: a stand-in with domains 1 to 3 and the unmodified daemon running in it, for one test.
+ * set_up and tear_down have the shape that g_test_add() wants; tear_down also checks that the
+ * daemon ends as it should and takes its node with it.
+ *
+ * A function named expect fails the test when what it waits for does not come within 5 s.
+ */
+#ifndef TESTS_DAEMON_FIXTURE_H
+#define TESTS_DAEMON_FIXTURE_H
+
+#include "tests/daemon/slot.h"
+#include "tests/standin/standin.h"
+
+#define DAEMON_FOLDER "/local/domain/0/libxl/xen-9pfs"
+
+typedef struct Fixture {
+    StandinDaemon *daemon;
+    struct xs_handle *xs; /* domain 0's own connection */
+    char *export;         /* a directory with the file "hello", which says hello */
+} Fixture;
+
+/* `options` are the daemon's, NULL-terminated, or NULL. */
+void fixture_set_up(Fixture *fixture, const void *options);
+void fixture_tear_down(Fixture *fixture, const void *options);
+
+#define FIXTURE_TEST(name, function) \
+    g_test_add(name, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
+
+/* Only the stand-in and the export, for a test that starts daemons by itself. */
+void fixture_open(Fixture *fixture);
+void fixture_close(Fixture *fixture);
+
+/* The file name of the daemon that runs. */
+char *fixture_program(const Fixture *fixture);
+
+/* Writes a node as domain 0; NULL removes it. */
+void fixture_write(const Fixture *fixture, const char *path, const char *value);
+bool fixture_exists(const Fixture *fixture, const char *path);
+
+/* Ends the supervisor with `number` and checks that it ends cleanly; or kills it. The workers go
+ * on. Then starts the next, with workers and devices as they are. */
+void fixture_end_supervisor(Fixture *fixture, int number);
+void fixture_kill_supervisor(Fixture *fixture);
+void fixture_start_supervisor(Fixture *fixture);
+
+/* Waits until the daemon has so many workers. */
+void expect_workers(const Fixture *fixture, unsigned expected);
+
+void expect_log(const Fixture *fixture, const char *text);
+
+/* How often `text` is in the log. */
+unsigned count_log(const Fixture *fixture, const char *text);
+
+/* The process id of the worker that connected last. */
+pid_t last_worker(const Fixture *fixture);
+
+/* A device of kind xen_9pfs whose frontend has connected. */
+Slot *connected_slot(const Fixture *fixture, uint32_t domid, uint32_t devid);
+
+/* Checks that the device is served: the file can be read. */
+void check_serves(Slot *slot);
+
+/* The device has closed after these states, and has said why in the log, once, and in its error
+ * node. */
+void expect_refused(const Fixture *fixture, Slot *slot, const char *history, const char *reason);
+
+/* Removes the device the polite way, checks that nothing is left of it, and frees the slot. */
+void finish(const Fixture *fixture, Slot *slot);
+
+/* Has the toolstack delete the device at once, checks the same, and frees the slot. */
+void finish_forced(const Fixture *fixture, Slot *slot);
+
+#endif
