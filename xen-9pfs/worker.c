@@ -31,6 +31,7 @@ enum {
     TAKE_BUDGET = 32,         /* requests of one ring before the next has its turn */
     PASSES_PER_POLL = 64,     /* busy passes before the descriptors are looked at */
     TEND_MSEC = 1,            /* while something waits that no event announces */
+    ALONE_MSEC = 10000,       /* how long a worker without a task waits for a supervisor */
     TRIM_MSEC = 2000,         /* idle time after which free memory is given back */
     STORM_SLICE_USEC = 10000, /* events that bring nothing: at most STORM_EVENTS in a slice */
     STORM_EVENTS = 64,
@@ -376,6 +377,15 @@ static void sleep_until_event(Worker *w, bool waiting)
     }
 }
 
+/* Waits for the supervisor's next word. One that died before it connected has none. */
+static void wait_for_setup(Worker *w)
+{
+    bool alone = w->link_fd < 0 && w->state == LINK_STATE_EMPTY;
+
+    if (wait_for_events(w, alone ? ALONE_MSEC : -1) == 0)
+        w->stopping = true;
+}
+
 static void serve(Worker *w)
 {
     unsigned passes = 0;
@@ -384,7 +394,7 @@ static void serve(Worker *w)
         bool waiting;
 
         if (w->state != LINK_STATE_READY) {
-            wait_for_events(w, -1);
+            wait_for_setup(w);
         } else if (serve_rings(w, &waiting)) {
             w->trimmed = false;
             if (++passes % PASSES_PER_POLL == 0)
