@@ -39,17 +39,26 @@ bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context)
     return false;
 }
 
-void spin_note_sleep(Spin *spin, int64_t usec)
+void spin_before_sleep(Spin *spin)
 {
-    if (usec > SHORT_SLEEP_USEC) {
-        spin->on = false;
-    } else if (spin->on && spin->missed) {
+    if (spin->hold_off == 0)
+        spin->asleep_at = g_get_monotonic_time();
+}
+
+void spin_after_sleep(Spin *spin)
+{
+    bool was_short;
+
+    if (spin->hold_off > 0) {
+        spin->hold_off--;
+        return;
+    }
+    was_short = g_get_monotonic_time() - spin->asleep_at <= SHORT_SLEEP_USEC;
+    if (was_short && spin->on && spin->missed) {
         spin->on = false;
         spin->penalty = CLAMP(spin->penalty * 2, MIN_PENALTY, MAX_PENALTY);
         spin->hold_off = spin->penalty;
-    } else if (spin->hold_off > 0) {
-        spin->hold_off--;
     } else {
-        spin->on = true;
+        spin->on = was_short;
     }
 }

@@ -16,14 +16,17 @@
 typedef struct Spin {
     bool on;
     bool missed;       /* the last spin found nothing */
-    unsigned hold_off; /* short sleeps to pass before the next try */
+    unsigned hold_off; /* sleeps to pass before the next try */
     unsigned penalty;  /* what hold_off becomes when spinning does not help */
+    int64_t asleep_at; /* monotonic microseconds */
 } Spin;
 
 /* Calls `has_work` until it returns true or it is time to sleep. Returns what it returned last. */
 bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context);
 
-/* Tells how long a sleep that ended with work was, in microseconds. */
-void spin_note_sleep(Spin *spin, int64_t usec);
+/* To be called before a sleep, and after one that ended with an event. They look at the clock only
+ * while that decides anything: under some hypervisors it is a system call. */
+void spin_before_sleep(Spin *spin);
+void spin_after_sleep(Spin *spin);
 
 #endif

@@ -33,7 +33,7 @@ enum {
     TEND_MSEC = 1,            /* while something waits that no event announces */
     ALONE_MSEC = 10000,       /* how long a worker without a task waits for a supervisor */
     TRIM_MSEC = 2000,         /* idle time after which free memory is given back */
-    STORM_SLICE_USEC = 10000, /* events that bring nothing: at most STORM_EVENTS in a slice */
+    STORM_SLICE_USEC = 10000, /* in which at most STORM_EVENTS may come that bring nothing */
     STORM_EVENTS = 64,
 };
 
@@ -56,8 +56,8 @@ typedef struct Worker {
 
     Spin spin;
     bool trimmed;
-    int64_t slice_start; /* of the event storm budget, monotonic microseconds */
-    unsigned slice_events;
+    unsigned empty_events; /* events since a request was taken, or since: */
+    int64_t storm_start;   /* monotonic microseconds */
 } Worker;
 
 /*
@@ -282,7 +282,7 @@ static bool serve_rings(Worker *w, bool *waiting)
             fail(w, "ring %u: %s", i, ring_broken(w->rings[i]));
     }
     if (taken > 0)
-        w->slice_events = 0;
+        w->empty_events = 0;
     return taken > 0;
 }
 
@@ -297,38 +297,41 @@ static bool any_requests(void *context)
     return false;
 }
 
-/* Notes which ports have fired: they are masked now. */
-static void collect_events(Worker *w)
+/* Notes which port has fired: it is masked now. One at a time; poll() tells of the next. */
+static void collect_event(Worker *w)
 {
-    int port;
+    int port = xenevtchn_pending(w->evtchn);
 
-    while ((port = xenevtchn_pending(w->evtchn)) >= 0) {
-        for (unsigned i = 0; i < w->n_rings; i++) {
-            if (ring_port(w->rings[i]) == (evtchn_port_t)port)
-                w->masked[i] = true;
-        }
-        w->slice_events++;
+    for (unsigned i = 0; port >= 0 && i < w->n_rings; i++) {
+        if (ring_port(w->rings[i]) == (evtchn_port_t)port)
+            w->masked[i] = true;
     }
+    w->empty_events++;
 }
 
-/* Unmasks what has fired, unless events without requests come too often. Returns how many
- * milliseconds to wait before the next try, or -1. */
-static int unmask_ports(Worker *w)
+/* How many milliseconds to leave ports masked, since events without requests come too often; -1
+ * when they do not. */
+static int storm_delay(Worker *w)
 {
-    int64_t now = g_get_monotonic_time();
+    int64_t now;
 
-    if (now - w->slice_start >= STORM_SLICE_USEC) {
-        w->slice_start = now;
-        w->slice_events = 0;
-    }
-    if (w->slice_events > STORM_EVENTS)
-        return (int)((w->slice_start + STORM_SLICE_USEC - now) / 1000) + 1;
+    if (w->empty_events < STORM_EVENTS)
+        return -1;
+    now = g_get_monotonic_time();
+    if (now - w->storm_start < STORM_SLICE_USEC)
+        return (int)((w->storm_start + STORM_SLICE_USEC - now) / 1000) + 1;
+    w->storm_start = now;
+    w->empty_events = 0;
+    return -1;
+}
+
+static void unmask_ports(Worker *w)
+{
     for (unsigned i = 0; i < w->n_rings; i++) {
         if (w->masked[i])
             xenevtchn_unmask(w->evtchn, ring_port(w->rings[i]));
         w->masked[i] = false;
     }
-    return -1;
 }
 
 /* Sleeps until a descriptor is ready or `timeout` milliseconds have passed (-1: for ever), and
@@ -349,7 +352,7 @@ static int wait_for_events(Worker *w, int timeout)
     if (fds[2].revents && read(w->wake_fd, &count, sizeof(count)) < 0)
         log_debug("cannot read the wake-up counter: %s", g_strerror(errno));
     if (fds[3].revents)
-        collect_events(w);
+        collect_event(w);
     if (fds[1].revents)
         receive_messages(w);
     if (fds[0].revents)
@@ -361,16 +364,17 @@ static int wait_for_events(Worker *w, int timeout)
  * event. */
 static void sleep_until_event(Worker *w, bool waiting)
 {
-    int timeout = unmask_ports(w);
-    int64_t before;
+    int timeout = storm_delay(w);
 
+    if (timeout < 0)
+        unmask_ports(w);
     if (waiting)
         timeout = TEND_MSEC;
     else if (timeout < 0 && !w->trimmed)
         timeout = TRIM_MSEC;
-    before = g_get_monotonic_time();
+    spin_before_sleep(&w->spin);
     if (wait_for_events(w, timeout) > 0) {
-        spin_note_sleep(&w->spin, g_get_monotonic_time() - before);
+        spin_after_sleep(&w->spin);
     } else if (timeout == TRIM_MSEC) {
         buffer_pool_trim(w->session->buffers);
         w->trimmed = true;
