@@ -42,24 +42,24 @@ void buffer_pool_free(BufferPool *pool)
 
 static unsigned class_of_size(size_t size)
 {
-    unsigned class = 0;
+    unsigned order = 0;
 
-    while (((size_t)BUFFER_MIN << class) < size)
-        class ++;
-    return class;
+    while (((size_t)BUFFER_MIN << order) < size)
+        order++;
+    return order;
 }
 
 void *buffer_pool_get(BufferPool *pool, size_t size, size_t *actual)
 {
-    unsigned class = class_of_size(size);
+    unsigned order = class_of_size(size);
     FreeBuffer *buffer;
 
     assert(size <= BUFFER_MAX);
-    *actual = (size_t)BUFFER_MIN << class;
+    *actual = (size_t)BUFFER_MIN << order;
     pthread_mutex_lock(&pool->lock);
-    buffer = pool->free[class];
+    buffer = pool->free[order];
     if (buffer) {
-        pool->free[class] = buffer->next;
+        pool->free[order] = buffer->next;
         pool->kept -= *actual;
     }
     pthread_mutex_unlock(&pool->lock);
@@ -74,9 +74,9 @@ void buffer_pool_put(BufferPool *pool, void *buffer, size_t actual)
         return;
     pthread_mutex_lock(&pool->lock);
     if (pool->kept + actual <= pool->keep) {
-        unsigned class = class_of_size(actual);
-        entry->next = pool->free[class];
-        pool->free[class] = entry;
+        unsigned order = class_of_size(actual);
+        entry->next = pool->free[order];
+        pool->free[order] = entry;
         pool->kept += actual;
         entry = NULL;
     }
@@ -89,18 +89,18 @@ void buffer_pool_trim(BufferPool *pool)
     FreeBuffer *lists[N_CLASSES];
 
     pthread_mutex_lock(&pool->lock);
-    for (unsigned class = 0; class < N_CLASSES; class ++) {
-        lists[class] = pool->free[class];
-        pool->free[class] = NULL;
+    for (unsigned order = 0; order < N_CLASSES; order++) {
+        lists[order] = pool->free[order];
+        pool->free[order] = NULL;
     }
     pool->kept = 0;
     pthread_mutex_unlock(&pool->lock);
 
-    for (unsigned class = 0; class < N_CLASSES; class ++) {
-        while (lists[class]) {
-            FreeBuffer *next = lists[class]->next;
-            free(lists[class]);
-            lists[class] = next;
+    for (unsigned order = 0; order < N_CLASSES; order++) {
+        while (lists[order]) {
+            FreeBuffer *next = lists[order]->next;
+            free(lists[order]);
+            lists[order] = next;
         }
     }
     malloc_trim(0);

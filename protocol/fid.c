@@ -112,6 +112,8 @@ int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid)
     Fid *replaced = NULL;
     int error = 0;
 
+    if (id == P9_NOFID)
+        return -EINVAL;
     pthread_mutex_lock(&shard->lock);
     if (g_hash_table_lookup(shard->fids, GUINT_TO_POINTER(id)) != expected) {
         error = -EBADF;

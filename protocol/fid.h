@@ -39,7 +39,8 @@ void fid_table_unref(FidTable *table); /* the last one lets go of every fid */
 Fid *fid_table_get(FidTable *table, uint32_t id);
 
 /* Enters `fid` as `id`, taking a reference. `expected` is what must be there now: NULL for a new
- * number. Returns 0, -EBADF when something else is there, -ENFILE when the table is full. */
+ * number. Returns 0, -EINVAL for P9_NOFID, -EBADF when something else is there, -ENFILE when the
+ * table is full. */
 int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid);
 
 /* Takes `id` out. Returns the fid with the table's reference, now the caller's, or NULL. */

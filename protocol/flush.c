@@ -15,8 +15,8 @@
  *     the channel of the Rflush, so the Rflush waits until that reply has been consumed - for
  *     SETTLE_USEC at most, since a client is free not to look.
  *
- * A Tflush whose target is a Tflush waits for its end like for any other; but never for one that
- * was taken later than itself, so that no two wait for each other.
+ * A Tflush whose target is a Tflush waits for its end like for any other, and one that is flushed
+ * before it was taken is discarded like any other: so no two ever wait for each other.
  */
 #include <errno.h>
 
@@ -50,8 +50,7 @@ static Attach attach(Session *session, Request *flush)
 
     tag_lock(&session->tags, tag);
     target = session->tags.slots[tag];
-    if (!target || (target->t.type == P9_TFLUSH && target->id > flush->id)) {
-        target = NULL;
+    if (!target) {
         result = ATTACH_UNKNOWN;
     } else if (pool_cancel(session->pool, &target->job)) {
         result = ATTACH_REMOVED;
@@ -62,7 +61,7 @@ static Attach attach(Session *session, Request *flush)
     tag_unlock(&session->tags, tag);
 
     if (result == ATTACH_REMOVED)
-        request_finish(target);
+        request_cancel(target);
     return result;
 }
 
@@ -139,7 +138,7 @@ static bool flush_wants(const Request *flush, Request *r)
 {
     const Channel *c = r->channel;
 
-    if (!flush->flush.taking || flush->t.flush.oldtag != r->t.tag || r->t.type == P9_TFLUSH)
+    if (!flush->flush.taking || flush->t.flush.oldtag != r->t.tag)
         return false;
     if (!(flush->flush.on_channels & (1u << c->index)))
         return false;
@@ -150,7 +149,7 @@ bool flush_discards(Session *session, Request *r)
 {
     for (GList *l = session->flushes.head; l; l = l->next) {
         if (flush_wants(l->data, r)) {
-            request_finish(r);
+            request_cancel(r);
             return true;
         }
     }
@@ -172,9 +171,10 @@ static bool collect_released(Session *session)
     for (Request *flush = released, *next; flush; flush = next) {
         next = flush->next_waiter;
         flush->next_waiter = NULL;
-        begin_settling(session, flush, flush->settle);
-        if (!flush->settle)
-            flush->flush.on_channels = 0; /* its target got no reply: nothing to wait for */
+        if (flush->settle && !flush->abandoned)
+            begin_settling(session, flush, flush->settle);
+        else
+            flush->flush = (FlushWait){0}; /* there is no reply to wait for, or nobody to wait */
         g_queue_push_tail(&session->flushes, flush);
     }
     return released != NULL;

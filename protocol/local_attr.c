@@ -35,6 +35,21 @@ static int change_mode(LocalFs *fs, int fd, mode_t mode)
     return fchmodat(fs->proc_fd, name.text, mode, 0) == 0 ? 0 : -errno;
 }
 
+/* Moves the ctime and nothing else: a change of owner to the same owner, or, where that would take
+ * set-id bits away, of the mode to the same mode. */
+static int touch_ctime(LocalFs *fs, int fd)
+{
+    const FsChange nothing = {0};
+    FsAttr attr;
+    int error = local_statx(fd, "", false, &attr);
+
+    if (error)
+        return error;
+    if (S_ISREG(attr.stx_mode) && (attr.stx_mode & (S_ISUID | S_ISGID)))
+        return change_mode(fs, fd, attr.stx_mode & 07777);
+    return change_owner(fd, &nothing);
+}
+
 static bool is_open_for_writing(const FsFile *file)
 {
     int flags = file ? fcntl(((const LocalFile *)file)->fd, F_GETFL) : -1;
@@ -88,8 +103,9 @@ int local_setattr(FsNode *node, FsFile *file, const FsChange *change)
     int fd = local_fd(node);
     int error = 0;
 
-    /* A change of nothing but the ctime is a change of owner to the same owner. */
-    if ((change->valid & OWNER) || change->valid == P9_SETATTR_CTIME)
+    if (change->valid == P9_SETATTR_CTIME)
+        return touch_ctime(local_fs(node), fd);
+    if (change->valid & OWNER)
         error = change_owner(fd, change);
     if (!error && (change->valid & P9_SETATTR_MODE))
         error = change_mode(local_fs(node), fd, change->mode);

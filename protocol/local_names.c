@@ -111,7 +111,7 @@ int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNod
         *node = at;
     else
         fs_node_unref(at);
-    return i == 0 || error == -EAGAIN ? error : 0;
+    return i == 0 || error == -EAGAIN || error == -EINTR ? error : 0;
 }
 
 /*

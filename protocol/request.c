@@ -172,6 +172,13 @@ void request_finish(Request *r)
     request_free(r);
 }
 
+void request_cancel(Request *r)
+{
+    if (r->op && (r->t.type == P9_TCLUNK || r->t.type == P9_TREMOVE))
+        fid_unref(fid_table_take(r->fids, r->t.fid));
+    request_finish(r);
+}
+
 void request_free(Request *r)
 {
     Session *session = r->session;

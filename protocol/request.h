@@ -136,6 +136,10 @@ bool request_retire(Request *request);
  * and frees the request. */
 void request_finish(Request *request);
 
+/* Ends a request that was cancelled before it ran: no reply. Tclunk and Tremove take their fid away
+ * all the same. */
+void request_cancel(Request *request);
+
 /* Frees a request that nobody knows or will hear of. */
 void request_free(Request *request);
 

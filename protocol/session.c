@@ -92,24 +92,33 @@ static bool may_use_reserve(uint8_t type, uint32_t size)
     return releases && size <= REQUEST_SMALL_MESSAGE;
 }
 
-/* Counts `charge` against the limit. Returns false when it does not fit. */
-static bool charge_memory(Session *session, size_t charge)
+/* What requests of this type may fill. A Tflush may wait until other requests have been taken, so
+ * that some memory must always be left for those. */
+static size_t limit_for_type(const Session *session, uint8_t type)
+{
+    size_t max = session->limits.max_inflight;
+
+    return type == P9_TFLUSH ? max / 2 : max;
+}
+
+/* Counts `charge` against `limit`. Returns false when it does not fit. */
+static bool charge_memory(Session *session, size_t charge, size_t limit)
 {
     gsize before = (gsize)g_atomic_pointer_add(&session->inflight_bytes, (gssize)charge);
 
-    if (before + charge <= session->limits.max_inflight)
+    if (before + charge <= limit)
         return true;
     g_atomic_pointer_add(&session->inflight_bytes, -(gssize)charge);
     return false;
 }
 
 /* As charge_memory(); when it does not fit, whoever frees a request will wake the reader. */
-static bool charge_or_starve(Session *session, size_t charge)
+static bool charge_or_starve(Session *session, size_t charge, size_t limit)
 {
-    if (charge_memory(session, charge))
+    if (charge_memory(session, charge, limit))
         return true;
     g_atomic_int_set(&session->starved, 1);
-    if (!charge_memory(session, charge))
+    if (!charge_memory(session, charge, limit))
         return false;
     g_atomic_int_set(&session->starved, 0);
     return true;
@@ -177,7 +186,7 @@ Request *session_admit(Session *session, Channel *channel, const uint8_t *peeked
     assert(n_peeked >= P9_HEADER_SIZE && n_peeked <= sizeof(header));
     memcpy(header, peeked, n_peeked);
     charge = estimate_charge(session, header, n_peeked, size);
-    if (!charge_or_starve(session, charge)) {
+    if (!charge_or_starve(session, charge, limit_for_type(session, header[4]))) {
         reserved = may_use_reserve(header[4], size) && take_reserve(session);
         if (!reserved) {
             log_limited(&session->memory_limit, LOG_INFO,
@@ -224,7 +233,7 @@ static void register_tag(Session *session, Request *request)
         log_limited(&session->reuse_limit, LOG_NOTICE,
                     "tag %u was used again before its request ended: that one gets no reply", tag);
     if (cancelled)
-        request_finish(cancelled);
+        request_cancel(cancelled);
 }
 
 static bool is_bulk(const Request *request)
@@ -331,7 +340,7 @@ void session_take(Session *session, Request *request)
     int error = tmessage_decode(&request->t, request->message, request->size);
 
     TRACE3(request, request->t.type, request->t.tag, request->id);
-    request->op = op_for_type(request->t.type);
+    request->op = error ? NULL : op_for_type(request->t.type);
     register_tag(session, request);
     if (session->n_flushes_taking > 0 && flush_discards(session, request))
         return;

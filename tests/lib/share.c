@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Share: see share.h. */
+#include "tests/lib/share.h"
+
+#include <glib/gstdio.h>
+#include <stdio.h>
+
+static const char *const memory_parent = "/dev/shm";
+static const char *const disk_parent = "/var/tmp";
+
+static void set_up(Share *s, gconstpointer parent)
+{
+    g_autofree char *pattern = g_strdup_printf("%s/9p-test-XXXXXX", (const char *)parent);
+    g_autofree char *secret = NULL;
+    const char *why;
+
+    umask(022);
+    s->base = g_strdup(g_mkdtemp(pattern));
+    g_assert_nonnull(s->base);
+    s->export = g_build_filename(s->base, "export", NULL);
+    s->outside = g_build_filename(s->base, "outside", NULL);
+    secret = g_build_filename(s->outside, "secret", NULL);
+    g_assert_cmpint(g_mkdir(s->export, 0777), ==, 0);
+    g_assert_cmpint(g_mkdir(s->outside, 0777), ==, 0);
+    g_assert_true(
+        g_file_set_contents_full(secret, "secret", -1, G_FILE_SET_CONTENTS_NONE, 0666, NULL));
+    g_assert_cmpint(local_fs_new(s->export, LOCAL_NONE, &s->fs, &why), ==, 0);
+    s->ts = test_session_new(s->fs, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
+    s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
+    client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
+}
+
+static void remove_tree(char *path)
+{
+    char *command[] = {(char *)"rm", (char *)"-rf", (char *)"--", path, NULL};
+
+    g_spawn_sync(NULL, command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);
+}
+
+static void tear_down(Share *s, gconstpointer parent)
+{
+    (void)parent;
+    test_session_free(s->ts);
+    local_fs_free(s->fs);
+    remove_tree(s->base);
+    g_free(s->base);
+    g_free(s->export);
+    g_free(s->outside);
+}
+
+void share_add_test_on(const char *name, const char *storage, ShareTest *test)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", name, storage);
+    const char *parent = g_str_equal(storage, "memory") ? memory_parent : disk_parent;
+
+    g_test_add(path, Share, parent, set_up, test, tear_down);
+}
+
+void share_add_test(const char *name, ShareTest *test)
+{
+    share_add_test_on(name, "memory", test);
+    share_add_test_on(name, "disk", test);
+}
+
+char *share_path(const Share *s, const char *name)
+{
+    return g_build_filename(s->export, name, NULL);
+}
+
+void share_put(const Share *s, const char *name, const char *text)
+{
+    g_autofree char *path = share_path(s, name);
+
+    FILE *file = fopen(path, "w");
+
+    g_assert_nonnull(file);
+    g_assert_cmpint(fputs(text, file), >=, 0);
+    g_assert_cmpint(fclose(file), ==, 0);
+}
+
+char *share_get(const Share *s, const char *name)
+{
+    g_autofree char *path = share_path(s, name);
+    char *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
+}
+
+bool share_stat(const Share *s, const char *name, struct stat *st)
+{
+    g_autofree char *path = share_path(s, name);
+
+    return lstat(path, st) == 0;
+}
+
+void share_create(Share *s, uint32_t fid, const char *name, uint32_t mode)
+{
+    g_assert_cmpint(client_walk(&s->client, SHARE_ROOT, fid, "", NULL, NULL), ==, 0);
+    g_assert_cmpint(client_create(&s->client, fid, name, P9_L_RDWR | P9_L_EXCL, mode, SHARE_GID),
+                    ==, 0);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Share: a scratch directory of this host, served through the local file system.
+ *
+ * Below a new directory there are "export", which is served with its root as fid 0, and "outside",
+ * which no client may ever reach; it holds the file "secret". The test itself changes things behind
+ * the server's back through their real paths.
+ */
+#ifndef TESTS_LIB_SHARE_H
+#define TESTS_LIB_SHARE_H
+
+#include <sys/stat.h>
+
+#include "protocol/local.h"
+#include "tests/lib/client.h"
+
+typedef struct Share {
+    char *base;
+    char *export;
+    char *outside;
+    Fs *fs;
+    TestSession *ts;
+    Client client;
+} Share;
+
+enum {
+    SHARE_ROOT = 0,
+    SHARE_CHANNELS = 4,
+    SHARE_MAX_MESSAGE = 512 * 1024,
+    SHARE_MSIZE = SHARE_MAX_MESSAGE,
+    SHARE_UID = 1000, /* the user of fid 0 */
+    SHARE_GID = 2000, /* what tests pass as gid */
+};
+
+typedef void ShareTest(Share *share, gconstpointer unused);
+
+/* Registers `test` as NAME/memory, on tmpfs, and as NAME/disk. */
+void share_add_test(const char *name, ShareTest *test);
+
+/* Registers it for one of them only: "memory" or "disk". */
+void share_add_test_on(const char *name, const char *storage, ShareTest *test);
+
+/* The real path of `name` in the export. The caller frees it. */
+char *share_path(const Share *share, const char *name);
+
+/* Makes a file with content `text` in the export, directly. */
+void share_put(const Share *share, const char *name, const char *text);
+
+/* The content of a file in the export, or NULL. The caller frees it. */
+char *share_get(const Share *share, const char *name);
+
+/* lstat(2) of `name` in the export. Returns false when it does not exist. */
+bool share_stat(const Share *share, const char *name, struct stat *st);
+
+/* Creates the file `name` in the root through the server and makes `fid` stand for it, open. */
+void share_create(Share *share, uint32_t fid, const char *name, uint32_t mode);
+
+#endif

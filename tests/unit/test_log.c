@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The log: levels, devices, limits, long lines, and strings from guests. */
+#include "common/log.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* Runs `write_lines` with standard error in a file. Returns what was written. */
+static char *capture(void (*write_lines)(void))
+{
+    g_autofree char *path = NULL;
+    int file = g_file_open_tmp("log-XXXXXX", &path, NULL);
+    int saved = dup(STDERR_FILENO);
+    char *text;
+
+    g_assert_cmpint(file, >=, 0);
+    g_assert_cmpint(dup2(file, STDERR_FILENO), >=, 0);
+    write_lines();
+    g_assert_cmpint(dup2(saved, STDERR_FILENO), >=, 0);
+    close(saved);
+    close(file);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    unlink(path);
+    return text;
+}
+
+static unsigned count(const char *text, const char *needle)
+{
+    unsigned n = 0;
+
+    for (; (text = strstr(text, needle)); text++)
+        n++;
+    return n;
+}
+
+static void test_levels(void)
+{
+    static const struct {
+        const char *name;
+        int priority;
+    } levels[] = {{"error", LOG_ERR},
+                  {"warning", LOG_WARNING},
+                  {"notice", LOG_NOTICE},
+                  {"info", LOG_INFO},
+                  {"debug", LOG_DEBUG}};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(levels); i++) {
+        g_assert_cmpint(log_parse_level(levels[i].name), ==, levels[i].priority);
+        g_assert_cmpstr(log_level_name(levels[i].priority), ==, levels[i].name);
+    }
+    g_assert_cmpint(log_parse_level("verbose"), ==, -1);
+    g_assert_cmpint(log_parse_level(""), ==, -1);
+    log_init(LOG_TARGET_STDERR, LOG_WARNING);
+    g_assert_true(log_enabled(LOG_ERR));
+    g_assert_true(log_enabled(LOG_WARNING));
+    g_assert_false(log_enabled(LOG_NOTICE));
+}
+
+static void write_levels(void)
+{
+    log_init(LOG_TARGET_STDERR, LOG_NOTICE);
+    log_error("one %d", 1);
+    log_notice("two");
+    log_info("three");
+    log_device(LOG_ERR, 7, 3, "four");
+    log_device(LOG_DEBUG, 7, 3, "five");
+}
+
+static void test_lines(void)
+{
+    g_autofree char *text = capture(write_levels);
+
+    g_assert_cmpuint(count(text, "\n"), ==, 3);
+    g_assert_nonnull(strstr(text, ": error: one 1\n"));
+    g_assert_nonnull(strstr(text, ": notice: two\n"));
+    g_assert_nonnull(strstr(text, ": error: domain 7 device 3: four\n"));
+    g_assert_null(strstr(text, "five"));
+}
+
+static void write_limited(void)
+{
+    static LogLimit limit;
+
+    log_init(LOG_TARGET_STDERR, LOG_INFO);
+    for (unsigned i = 0; i < 100; i++)
+        log_limited(&limit, LOG_WARNING, "guest line");
+    log_limited(&limit, LOG_DEBUG, "guest line"); /* not enabled: costs nothing */
+    /* As a minute later. */
+    limit.window_start -= LOG_LIMIT_SECONDS + 1;
+    log_limited(&limit, LOG_WARNING, "next line");
+    log_limited(&limit, LOG_WARNING, "next line");
+}
+
+static void test_limit(void)
+{
+    g_autofree char *text = capture(write_limited);
+
+    g_assert_cmpuint(count(text, "guest line"), ==, LOG_LIMIT_BURST);
+    g_assert_cmpuint(count(text, "next line"), ==, 2);
+    g_assert_cmpuint(count(text, "95 similar messages were left out"), ==, 1);
+    g_assert_true(strstr(text, "left out") < strstr(text, "next line"));
+}
+
+static void write_long(void)
+{
+    g_autofree char *word = g_strnfill(5000, 'x');
+
+    log_init(LOG_TARGET_STDERR, LOG_INFO);
+    log_info("%s", word);
+    log_device(LOG_INFO, 4294967295u, 4294967295u, "%s", word);
+}
+
+/* A line that is too long is cut, and ends as a line. */
+static void test_long_lines(void)
+{
+    g_autofree char *text = capture(write_long);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    g_assert_cmpuint(g_strv_length(lines), ==, 3);
+    g_assert_cmpstr(lines[2], ==, "");
+    g_assert_cmpuint(strlen(lines[0]), <, 1200);
+    g_assert_cmpuint(strlen(lines[0]), >, 900);
+    g_assert_nonnull(strstr(lines[1], "domain 4294967295 device 4294967295: xxx"));
+}
+
+static void assert_escaped(const char *bytes, size_t size, const char *expected)
+{
+    g_autofree char *escaped = log_escape(bytes, size);
+
+    g_assert_cmpstr(escaped, ==, expected);
+}
+
+static void test_escape(void)
+{
+    g_autofree char *many = g_strnfill(128, 'a');
+    g_autofree char *more = g_strnfill(129, 'a');
+    g_autofree char *cut = g_strconcat(many, "...", NULL);
+
+    assert_escaped("", 0, "");
+    assert_escaped("plain ~ text", 12, "plain ~ text");
+    assert_escaped("a\nb\r\t\x1b[31m", 10, "a\\x0ab\\x0d\\x09\\x1b[31m");
+    assert_escaped("a\0b", 3, "a\\x00b");
+    assert_escaped("\\x41", 4, "\\x5cx41");
+    assert_escaped("\x7f\x80\xff", 3, "\\x7f\\x80\\xff");
+    assert_escaped(many, 128, many);
+    assert_escaped(more, 129, cut);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/log/levels", test_levels);
+    g_test_add_func("/log/lines", test_lines);
+    g_test_add_func("/log/limit", test_limit);
+    g_test_add_func("/log/long-lines", test_long_lines);
+    g_test_add_func("/log/escape", test_escape);
+    return g_test_run();
+}
