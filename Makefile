@@ -46,6 +46,11 @@ COMMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 PROTOCOL_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard protocol/*.c))
 DAEMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/*.c))
 
+# ThreadSanitizer has to see what GLib's own locks order.
+ifeq ($(SANITIZE),thread)
+DAEMON_OBJS   += $(BUILD)/tests/lib/tsan_glib.o
+endif
+
 .PHONY: all
 all: $(BUILD)/xen-9pfsd
 
