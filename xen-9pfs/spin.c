@@ -7,6 +7,7 @@
 enum {
     SPIN_USEC = 20,        /* about what a wake-up costs */
     SHORT_SLEEP_USEC = 50, /* a sleep that spinning might have saved */
+    LONG_HOLD_OFF = 8,     /* sleeps that are not measured after a long one */
     MIN_PENALTY = 16,
     MAX_PENALTY = 4096,
 };
@@ -60,5 +61,6 @@ void spin_after_sleep(Spin *spin)
         spin->hold_off = spin->penalty;
     } else {
         spin->on = was_short;
+        spin->hold_off = was_short ? 0 : LONG_HOLD_OFF;
     }
 }
