@@ -14,6 +14,7 @@ enum { MAX_STRINGS = P9_MAX_WALK };
 /* A reader that notes where each string ends. */
 typedef struct Decoder {
     ByteReader in;
+    bool extended; /* the fields that 9P2000 does not have are there */
     unsigned n_strings;
     uint8_t *ends[MAX_STRINGS];
 } Decoder;
@@ -83,7 +84,49 @@ static void decode_attach(Decoder *d, Tmessage *t)
     t->attach.afid = u32(d);
     t->attach.uname = string(d);
     t->attach.aname = string(d);
-    t->attach.n_uname = u32(d);
+    t->attach.n_uname = d->extended ? u32(d) : P9_NOUSER;
+}
+
+static void decode_create(Decoder *d, Tmessage *t)
+{
+    static char none[] = "";
+
+    t->fid = u32(d);
+    t->create.name = string(d);
+    t->create.perm = u32(d);
+    t->create.mode = read_u8(&d->in);
+    t->create.extension = d->extended ? string(d) : none;
+}
+
+static void decode_stat(Decoder *d, StatRecord *s)
+{
+    s->type = read_u16(&d->in);
+    s->dev = u32(d);
+    s->qid.type = read_u8(&d->in);
+    s->qid.version = u32(d);
+    s->qid.path = u64(d);
+    s->mode = u32(d);
+    s->atime = u32(d);
+    s->mtime = u32(d);
+    s->length = u64(d);
+    s->name = string(d);
+    s->uid = string(d);
+    s->gid = string(d);
+    s->muid = string(d);
+    s->extension = d->extended ? string(d) : "";
+    s->n_uid = d->extended ? u32(d) : P9_NOUSER;
+    s->n_gid = d->extended ? u32(d) : P9_NOUSER;
+    s->n_muid = d->extended ? u32(d) : P9_NOUSER;
+}
+
+/* The record comes behind its size, which comes once more inside. */
+static void decode_wstat(Decoder *d, Tmessage *t)
+{
+    t->fid = u32(d);
+    if (read_u16(&d->in) != d->in.left || read_u16(&d->in) != d->in.left)
+        d->in.failed = true;
+    else
+        decode_stat(d, &t->wstat);
 }
 
 static void decode_mknod(Decoder *d, Tmessage *t)
@@ -94,6 +137,17 @@ static void decode_mknod(Decoder *d, Tmessage *t)
     t->mknod.major = u32(d);
     t->mknod.minor = u32(d);
     t->mknod.gid = u32(d);
+}
+
+static void decode_lock(Decoder *d, Tmessage *t)
+{
+    t->fid = u32(d);
+    t->lock.type = read_u8(&d->in);
+    t->lock.flags = t->type == P9_TLOCK ? u32(d) : 0;
+    t->lock.start = u64(d);
+    t->lock.length = u64(d);
+    t->lock.proc_id = u32(d);
+    t->lock.client_id = string(d);
 }
 
 static int decode_body(Decoder *d, Tmessage *t)
@@ -115,6 +169,16 @@ static int decode_body(Decoder *d, Tmessage *t)
     case P9_TLOPEN:
         t->fid = u32(d);
         t->lopen.flags = u32(d);
+        break;
+    case P9_TOPEN:
+        t->fid = u32(d);
+        t->open.mode = read_u8(&d->in);
+        break;
+    case P9_TCREATE:
+        decode_create(d, t);
+        break;
+    case P9_TWSTAT:
+        decode_wstat(d, t);
         break;
     case P9_TLCREATE:
         t->fid = u32(d);
@@ -166,6 +230,21 @@ static int decode_body(Decoder *d, Tmessage *t)
     case P9_TSETATTR:
         decode_setattr(d, t);
         break;
+    case P9_TXATTRWALK:
+        t->fid = u32(d);
+        t->xattrwalk.newfid = u32(d);
+        t->xattrwalk.name = string(d);
+        break;
+    case P9_TXATTRCREATE:
+        t->fid = u32(d);
+        t->xattrcreate.name = string(d);
+        t->xattrcreate.size = u64(d);
+        t->xattrcreate.flags = u32(d);
+        break;
+    case P9_TLOCK:
+    case P9_TGETLOCK:
+        decode_lock(d, t);
+        break;
     case P9_TREAD:
     case P9_TWRITE:
     case P9_TREADDIR:
@@ -177,6 +256,7 @@ static int decode_body(Decoder *d, Tmessage *t)
         break;
     case P9_TCLUNK:
     case P9_TREMOVE:
+    case P9_TSTAT:
     case P9_TREADLINK:
     case P9_TSTATFS:
         t->fid = u32(d);
@@ -187,9 +267,9 @@ static int decode_body(Decoder *d, Tmessage *t)
     return d->in.failed || d->in.left > 0 ? -EINVAL : 0;
 }
 
-int tmessage_decode(Tmessage *t, uint8_t *bytes, size_t size)
+int tmessage_decode(Tmessage *t, Dialect dialect, uint8_t *bytes, size_t size)
 {
-    Decoder d = {.in = byte_reader(bytes, size)};
+    Decoder d = {.in = byte_reader(bytes, size), .extended = dialect != DIALECT_9P2000};
     int error;
 
     read_u32(&d.in); /* the size, which the transport has checked */

@@ -9,6 +9,7 @@
 #define PROTOCOL_CODEC_H
 
 #include "common/bytes.h"
+#include "protocol/stat.h"
 #include "protocol/wire.h"
 
 /* A decoded T-message. Strings point into the message that was decoded, are terminated and hold
@@ -39,6 +40,16 @@ typedef struct Tmessage {
         struct {
             uint32_t flags;
         } lopen;
+        struct {
+            uint8_t mode;
+        } open;
+        struct {
+            char *name;
+            uint32_t perm;
+            uint8_t mode;
+            char *extension; /* "" in 9P2000 */
+        } create;
+        StatRecord wstat;
         struct {
             char *name;
             uint32_t flags;
@@ -75,6 +86,23 @@ typedef struct Tmessage {
             uint32_t flags;
         } unlinkat;
         struct {
+            uint32_t newfid;
+            char *name;
+        } xattrwalk;
+        struct {
+            char *name;
+            uint64_t size;
+            uint32_t flags;
+        } xattrcreate;
+        struct {
+            uint8_t type;
+            uint32_t flags; /* Tlock only */
+            uint64_t start;
+            uint64_t length;
+            uint32_t proc_id;
+            char *client_id;
+        } lock; /* also Tgetlock */
+        struct {
             uint64_t mask;
         } getattr;
         struct {
@@ -100,10 +128,11 @@ typedef struct Tmessage {
 } Tmessage;
 
 /* Decodes the message of `size` bytes (header included) at `bytes`; bytes[size] must be writable.
- * Returns 0, -EOPNOTSUPP for a type it does not know (type and tag are then set), or -EINVAL when
- * the body is truncated, too long, holds a string with a NUL, or a walk of more than
- * P9_MAX_WALK names. */
-int tmessage_decode(Tmessage *t, uint8_t *bytes, size_t size);
+ * Tattach, Tcreate and Twstat are shorter in 9P2000 than in the other dialects; what 9P2000 leaves
+ * out is set to what stands for nothing. Returns 0, -EOPNOTSUPP for a type it does not know (type
+ * and tag are then set), or -EINVAL when the body is truncated, too long, holds a string with a
+ * NUL, a walk of more than P9_MAX_WALK names, or a stat record whose sizes contradict each other. */
+int tmessage_decode(Tmessage *t, Dialect dialect, uint8_t *bytes, size_t size);
 
 /* "Twalk" for P9_TWALK, and so on; "T<unknown>" for others. */
 const char *tmessage_name(uint8_t type);

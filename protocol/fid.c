@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "protocol/dir_stream.h"
+#include "protocol/lock.h"
+
 enum { N_SHARDS = 16 };
 
 typedef struct Shard {
@@ -42,8 +45,15 @@ Fid *fid_ref(Fid *fid)
 
 void fid_unref(Fid *fid)
 {
+    LockTable *locks;
+
     if (!fid || !g_atomic_ref_count_dec(&fid->refs))
         return;
+    dir_stream_free(fid->stream);
+    locks = g_atomic_pointer_get(&fid->locks);
+    if (locks)
+        lock_table_forget_fid(locks, fid);
+    xattr_free(fid->xattr);
     fs_file_unref(fid->file);
     fs_node_unref(fid->node);
     g_free(fid);

@@ -5,7 +5,8 @@
  * A fid is immutable and reference-counted: what changes is the table. An operation that opens or
  * moves a fid makes a new Fid and puts it in the old one's place when it has succeeded; one that
  * failed or was cancelled leaves the table as it was. A request that still runs on a replaced or
- * clunked fid keeps it alive.
+ * clunked fid keeps it alive. Only what follows a fid to its end is noted in it: its locks, and that
+ * it was clunked.
  *
  * The table is reference-counted too: Tversion gives the session a new one, and requests of the
  * time before finish against the old one, unseen.
@@ -13,7 +14,9 @@
 #ifndef PROTOCOL_FID_H
 #define PROTOCOL_FID_H
 
-#include "protocol/fs.h"
+#include "protocol/xattr.h"
+
+typedef struct DirStream DirStream; /* dir_stream.h */
 
 typedef struct Fid {
     gatomicrefcount refs;
@@ -21,6 +24,17 @@ typedef struct Fid {
     FsNode *node;
     FsFile *file; /* NULL unless open */
     int flags;    /* host open flags, when open */
+
+    /* Of a fid opened by Topen or Tcreate; set before the fid is staged. */
+    DirStream *stream;    /* of a directory: what Tread reads; NULL for others */
+    bool remove_on_clunk; /* opened with P9_ORCLOSE */
+
+    Xattr *xattr; /* of a fid made by Txattrwalk or Txattrcreate; set before the fid is staged */
+
+    struct LockTable *locks; /* atomic: where locks were taken through it; NULL: none ever were */
+    uint64_t lock_file;      /* and on which file; set before */
+    gint lock_waits;         /* atomic: how many Tlocks wait */
+    gint clunked;            /* atomic */
 } Fid;
 
 typedef struct FidTable FidTable;

@@ -62,6 +62,8 @@ static Attach attach(Session *session, Request *flush)
 
     if (result == ATTACH_REMOVED)
         request_cancel(target);
+    else if (result == ATTACH_WAITS)
+        lock_waits_poke(session->lock_waits);
     return result;
 }
 

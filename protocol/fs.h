@@ -69,6 +69,14 @@ typedef struct FsChange {
     struct timespec mtime;
 } FsChange;
 
+/* A lock on a byte range. */
+typedef struct FsLock {
+    uint8_t type; /* P9_LOCK_READ, _WRITE or _UNLOCK */
+    uint64_t start;
+    uint64_t length; /* 0: to the end, however long the file becomes */
+    uint32_t pid;    /* in the answer of test_lock: the holder, or 0 when it is not known */
+} FsLock;
+
 typedef struct FsEntry {
     Qid qid;
     uint64_t next; /* offset that continues behind this entry */
@@ -112,7 +120,8 @@ struct FsOps {
     ssize_t (*write)(FsFile *file, const void *data, size_t size, uint64_t offset);
     int (*fsync)(FsFile *file, bool data_only);
 
-    /* Offers the entries from `offset` on (0: the first) until `fill` refuses one or none is left. */
+    /* Offers the entries from `offset` on (0: the first) until `fill` refuses one or none is left.
+     * `fill` does not call back into the file system. */
     int (*readdir)(FsFile *dir, uint64_t offset, FsFill *fill, void *context);
 
     int (*mkdir)(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid);
@@ -122,9 +131,27 @@ struct FsOps {
     int (*unlinkat)(FsNode *dir, const char *name, bool directory);
     int (*renameat)(FsNode *old_dir, const char *old_name, FsNode *new_dir, const char *new_name);
 
-    /* The same for a node whose present name the file system finds out. */
+    /* The same for a node whose present name the file system finds out. A new_dir of NULL is the
+     * directory that the node is in. */
     int (*remove)(FsNode *node);
     int (*rename)(FsNode *node, FsNode *new_dir, const char *new_name);
+
+    /* The node's present name, "/" for the root; one it had when it has none. [nowait] */
+    int (*name)(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1]);
+
+    /* Extended attributes by their full names, as getxattr(2) and its relatives. A file system that
+     * has none has none of these four. [nowait] */
+    ssize_t (*getxattr)(FsNode *node, const char *name, void *value, size_t size, bool nowait);
+    ssize_t (*listxattr)(FsNode *node, char *names, size_t size, bool nowait);
+    int (*setxattr)(FsNode *node, const char *name, const void *value, size_t size, int flags);
+    int (*removexattr)(FsNode *node, const char *name);
+
+    /* Sets or removes a lock that belongs to this opening of the file: it does not hinder itself,
+     * and what it has locked goes with file_free. Does not wait: -EAGAIN when another one's lock is
+     * in the way. test_lock finds such a lock, or sets the type to P9_LOCK_UNLOCK. A file system
+     * without locks has neither. */
+    int (*lock)(FsFile *file, const FsLock *lock);
+    int (*test_lock)(FsFile *file, FsLock *lock);
 };
 
 FsNode *fs_node_ref(FsNode *node);

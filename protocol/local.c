@@ -42,6 +42,13 @@ static const FsOps local_ops = {
     .renameat = local_renameat,
     .remove = local_remove,
     .rename = local_rename,
+    .getxattr = local_getxattr,
+    .listxattr = local_listxattr,
+    .setxattr = local_setxattr,
+    .removexattr = local_removexattr,
+    .lock = local_lock,
+    .test_lock = local_test_lock,
+    .name = local_name,
 };
 
 bool local_model_parse(const char *name, LocalModel *model)
@@ -360,6 +367,7 @@ static int open_all(LocalFs *fs, const char *path, const char **why)
     fs->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fs->proc_fd < 0)
         return -errno;
+    fs->has_xattrat = local_has_xattrat(fs->proc_fd, fs->root_fd);
     *why = "security_model=passthrough needs the right to create files for other users";
     return fs->model == LOCAL_PASSTHROUGH && !fs->sets_owner ? -EPERM : 0;
 }

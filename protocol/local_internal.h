@@ -6,6 +6,8 @@
  *     local_names.c  names: walking, making, moving, removing
  *     local_file.c   open files and directories
  *     local_attr.c   attributes
+ *     local_xattr.c  extended attributes
+ *     local_lock.c   locks on byte ranges
  */
 #ifndef PROTOCOL_LOCAL_INTERNAL_H
 #define PROTOCOL_LOCAL_INTERNAL_H
@@ -32,6 +34,7 @@ typedef struct LocalFs {
     int root_fd;
     int proc_fd;     /* /proc/self/fd: the way from a descriptor to opening it anew */
     bool contained;  /* the export is a mount of our own: ".." cannot leave it */
+    bool has_xattrat; /* the kernel has getxattrat() and its relatives */
     bool sets_owner; /* threads may take any user's identity to create files */
     uint64_t root_inode;
     pthread_mutex_t device_lock; /* guards: */
@@ -106,6 +109,7 @@ int local_unlinkat(FsNode *dir, const char *name, bool directory);
 int local_renameat(FsNode *old_dir, const char *old_name, FsNode *new_dir, const char *new_name);
 int local_remove(FsNode *node);
 int local_rename(FsNode *node, FsNode *new_dir, const char *new_name);
+int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1]);
 
 int local_open(FsNode *node, int flags, bool nowait, FsFile **file);
 int local_create(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner owner,
@@ -120,5 +124,15 @@ int local_getattr(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid);
 int local_setattr(FsNode *node, FsFile *file, const FsChange *change);
 int local_readlink(FsNode *node, char *target, size_t size, size_t *length);
 int local_statfs(FsNode *node, struct statfs *st);
+
+/* Whether getxattrat() and its relatives work here; `fd` is any descriptor. */
+bool local_has_xattrat(int proc_fd, int fd);
+ssize_t local_getxattr(FsNode *node, const char *name, void *value, size_t size, bool nowait);
+ssize_t local_listxattr(FsNode *node, char *names, size_t size, bool nowait);
+int local_setxattr(FsNode *node, const char *name, const void *value, size_t size, int flags);
+int local_removexattr(FsNode *node, const char *name);
+
+int local_lock(FsFile *file, const FsLock *lock);
+int local_test_lock(FsFile *file, FsLock *lock);
 
 #endif

@@ -12,6 +12,8 @@
 
 #include "protocol/local_internal.h"
 
+#define REMOVED_MARK " (deleted)"
+
 static int result_of(int returned)
 {
     return returned == 0 ? 0 : -errno;
@@ -264,7 +266,45 @@ int local_rename(FsNode *node, FsNode *new_dir, const char *new_name)
 
     if (error)
         return error;
-    error = result_of(renameat(dir_fd, name, local_fd(new_dir), new_name));
+    error = result_of(renameat(dir_fd, name, new_dir ? local_fd(new_dir) : dir_fd, new_name));
     close(dir_fd);
     return error;
+}
+
+/* The kernel appends this to the path of a file that was removed. A file may also be called so: the
+ * name is then looked up. */
+static void strip_removed_mark(FsNode *node, char name[NAME_MAX + 1])
+{
+    char found[NAME_MAX + 1];
+    int dir_fd;
+
+    if (find_name(node, &dir_fd, found) == 0)
+        close(dir_fd);
+    else
+        name[strlen(name) - strlen(REMOVED_MARK)] = '\0';
+}
+
+int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1])
+{
+    const LocalNode *local = (const LocalNode *)node;
+    LocalFs *fs = local_fs(node);
+    char path[PATH_MAX];
+    const char *base;
+    int error;
+
+    if (local->inode == fs->root_inode && local->device == fs->devices[0].device) {
+        g_strlcpy(name, "/", P9_NAME_MAX + 1);
+        return 0;
+    }
+    error = path_of(fs, local_fd(node), path);
+    if (error)
+        return error;
+    base = strrchr(path, '/');
+    g_strlcpy(name, base ? base + 1 : path, P9_NAME_MAX + 1);
+    if (!g_str_has_suffix(name, REMOVED_MARK))
+        return 0;
+    if (nowait)
+        return -EAGAIN;
+    strip_removed_mark(node, name);
+    return 0;
 }

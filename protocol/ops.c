@@ -22,8 +22,12 @@ static const Op ops[] = {
     [P9_TREADLINK] = {"Treadlink", OP_POOL, 1, op_readlink},
     [P9_TGETATTR] = {"Tgetattr", OP_NODE, 1, op_getattr},
     [P9_TSETATTR] = {"Tsetattr", OP_POOL, 1, op_setattr},
+    [P9_TXATTRWALK] = {"Txattrwalk", OP_TRY, 1, op_xattrwalk},
+    [P9_TXATTRCREATE] = {"Txattrcreate", OP_NODE, 1, op_xattrcreate},
     [P9_TREADDIR] = {"Treaddir", OP_POOL, 1, op_readdir},
     [P9_TFSYNC] = {"Tfsync", OP_POOL, 1, op_fsync},
+    [P9_TLOCK] = {"Tlock", OP_POOL, 1, op_lock},
+    [P9_TGETLOCK] = {"Tgetlock", OP_POOL, 1, op_getlock},
     [P9_TLINK] = {"Tlink", OP_POOL, 2, op_link},
     [P9_TMKDIR] = {"Tmkdir", OP_POOL, 1, op_mkdir},
     [P9_TRENAMEAT] = {"Trenameat", OP_POOL, 2, op_renameat},
@@ -32,10 +36,14 @@ static const Op ops[] = {
     [P9_TATTACH] = {"Tattach", OP_NODE, 0, op_attach},
     [P9_TFLUSH] = {"Tflush", OP_READER, 0, flush_run},
     [P9_TWALK] = {"Twalk", OP_TRY, 1, op_walk},
+    [P9_TOPEN] = {"Topen", OP_TRY, 1, op_open},
+    [P9_TCREATE] = {"Tcreate", OP_POOL, 1, op_create},
     [P9_TREAD] = {"Tread", OP_TRY, 1, op_read},
     [P9_TWRITE] = {"Twrite", OP_POOL, 1, op_write},
     [P9_TCLUNK] = {"Tclunk", OP_NODE, 1, op_clunk},
     [P9_TREMOVE] = {"Tremove", OP_POOL, 1, op_remove},
+    [P9_TSTAT] = {"Tstat", OP_TRY, 1, op_stat},
+    [P9_TWSTAT] = {"Twstat", OP_POOL, 1, op_wstat},
 };
 
 const Op *op_for_type(uint8_t type)
@@ -85,5 +93,16 @@ int reply_qid(Request *r, const Qid *qid)
 
 void clunk_fid(Request *r)
 {
-    fid_unref(fid_table_take(r->fids, r->t.fid));
+    Fid *fid = fid_table_take(r->fids, r->t.fid);
+    LockTable *locks;
+
+    if (!fid)
+        return;
+    g_atomic_int_set(&fid->clunked, true);
+    if (g_atomic_int_get(&fid->lock_waits) > 0)
+        lock_waits_poke(r->session->lock_waits);
+    locks = g_atomic_pointer_get(&fid->locks);
+    if (locks)
+        lock_table_forget_fid(locks, fid);
+    fid_unref(fid);
 }

@@ -33,6 +33,27 @@ int op_write(Request *r);
 int op_fsync(Request *r);
 int op_readdir(Request *r);
 
+/* ops_open.c: opening and creating as 9P2000 and 9P2000.u have it */
+int op_open(Request *r);
+int op_create(Request *r);
+
+/* ops_stat.c: stat records */
+int op_stat(Request *r);
+int op_wstat(Request *r);
+
+/* ops_xattr.c: extended attributes. The last three are what Tread, Twrite and Tclunk do with a fid
+ * that has an xattr; clunk_xattr() stores what was written, and so may wait. */
+int op_xattrwalk(Request *r);
+int op_xattrcreate(Request *r);
+int read_xattr(Request *r);
+int write_xattr(Request *r);
+int clunk_xattr(Request *r);
+
+/* ops_lock.c: locks */
+int op_lock(Request *r);
+int op_getlock(Request *r);
+void reply_lock_status(Request *r, uint8_t status);
+
 /* ops_attr.c: attributes */
 int op_getattr(Request *r);
 int op_setattr(Request *r);
@@ -50,7 +71,12 @@ uint32_t iounit_for_open(const Request *r, int flags);
 /* Writes a reply that is a qid. Returns 0. */
 int reply_qid(Request *r, const Qid *qid);
 
-/* Takes the request's fid out of the table; the request still holds it. */
+/* Ends an operation that has opened `file` with host flags `flags`: answers with its qid and iounit
+ * and stages the opened fid. Takes over `file`. Returns 0 or a negative errno. */
+int reply_opened(Request *r, FsFile *file, int flags);
+
+/* Takes the request's fid out of the table; the request still holds it. Locks that were taken through
+ * it go now. */
 void clunk_fid(Request *r);
 
 /* Every name passes one of these before a file system sees it: it is one component, not empty,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "protocol/dir_stream.h"
 #include "protocol/ops.h"
 
 /* The host's flags for Tlopen and Tlcreate flags, by name and not by value. What makes no sense
@@ -32,8 +33,15 @@ static int host_flags(uint32_t wire)
     return host;
 }
 
-/* Answers Tlopen and Tlcreate and stages the opened fid. Takes over `file`. */
-static int reply_opened(Request *r, FsFile *file, int flags)
+/* Completes an Rread or Rreaddir whose count was not known at its start. */
+static void write_count(ByteWriter *w)
+{
+    ByteWriter at_count = byte_writer(w->start + P9_HEADER_SIZE, sizeof(uint32_t));
+
+    write_u32(&at_count, (uint32_t)(w->used - P9_RREAD_OVERHEAD));
+}
+
+int reply_opened(Request *r, FsFile *file, int flags)
 {
     ByteWriter *w = request_reply(r, P9_QID_SIZE + sizeof(uint32_t));
     FsNode *node = file->node;
@@ -80,6 +88,23 @@ int op_lcreate(Request *r)
     return error ? error : reply_opened(r, file, flags);
 }
 
+/* Tread of a directory opened by Topen. */
+static int read_directory(Request *r, uint32_t count)
+{
+    ByteWriter *w = request_reply(r, sizeof(uint32_t) + count);
+    int error;
+
+    if (!w)
+        return -ENOMEM;
+    if (r->nowait)
+        return -EAGAIN;
+    write_u32(w, 0); /* the count, known at the end */
+    error = dir_stream_read(r->fid->stream, r->t.io.offset, count, w);
+    if (!error)
+        write_count(w);
+    return error;
+}
+
 int op_read(Request *r)
 {
     uint32_t count = MIN(r->t.io.count, r->msize - P9_RREAD_OVERHEAD);
@@ -87,8 +112,12 @@ int op_read(Request *r)
     ByteWriter *w;
     ssize_t got;
 
+    if (r->fid->xattr)
+        return read_xattr(r);
     if (!file)
         return -EBADF;
+    if (r->fid->stream)
+        return read_directory(r, count);
     w = request_reply(r, sizeof(uint32_t) + count);
     if (!w)
         return -ENOMEM;
@@ -106,6 +135,8 @@ int op_write(Request *r)
     FsFile *file = r->fid->file;
     ssize_t put;
 
+    if (r->fid->xattr)
+        return write_xattr(r);
     if (!file)
         return -EBADF;
     put = file->node->fs->ops->write(file, r->t.io.data, r->t.io.count, r->t.io.offset);
@@ -166,7 +197,6 @@ int op_readdir(Request *r)
         return error;
     if (list.refused && list.w->used == P9_RREAD_OVERHEAD)
         return -EINVAL;
-    ByteWriter at_count = byte_writer(list.w->start + P9_HEADER_SIZE, sizeof(uint32_t));
-    write_u32(&at_count, (uint32_t)(list.w->used - P9_RREAD_OVERHEAD));
+    write_count(list.w);
     return 0;
 }

@@ -164,5 +164,5 @@ int op_remove(Request *r)
     FsNode *node = r->fid->node;
 
     clunk_fid(r);
-    return node->fs->ops->remove(node);
+    return r->fid->xattr ? -EBADF : node->fs->ops->remove(node);
 }

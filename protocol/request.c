@@ -3,6 +3,7 @@
 #include "protocol/request.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "common/trace.h"
 #include "protocol/session.h"
@@ -56,7 +57,7 @@ static void release_fids(Request *r)
     r->fid = r->fid2 = NULL;
 }
 
-static bool is_cancelled(Request *r)
+bool request_is_cancelled(Request *r)
 {
     bool cancelled;
 
@@ -73,7 +74,7 @@ bool request_run(Request *r)
     do {
         drop_stage(r);
         result = r->op->run(r);
-    } while (result == -EINTR && !is_cancelled(r));
+    } while (result == -EINTR && !request_is_cancelled(r));
 
     if (result == -EAGAIN && r->nowait) {
         drop_stage(r);
@@ -92,11 +93,28 @@ static int commit_fid(Request *r)
     return fid_table_put(r->fids, r->stage.id, r->stage.expected, r->stage.fid);
 }
 
+static const char *error_text(int error)
+{
+    const char *text = strerrordesc_np(error);
+
+    return text ? text : "Unknown error";
+}
+
+/* The texts are the C library's untranslated ones: Linux knows most of them by heart and finds the
+ * number when 9P2000 has no room for it. */
 static void encode_error(Request *r, int error)
 {
-    reserve_reply(r, P9_HEADER_SIZE + sizeof(uint32_t)); /* fits what every request has */
-    write_u32(&r->reply, (uint32_t)-error);
-    write_header(r->reply.start, (uint32_t)r->reply.used, P9_RLERROR, r->t.tag);
+    bool numeric = r->dialect == DIALECT_9P2000_L || r->dialect == DIALECT_NONE;
+
+    reserve_reply(r, REQUEST_SMALL_REPLY); /* which every request has */
+    if (!numeric) {
+        const char *text = error_text(-error);
+        write_string(&r->reply, text, MIN(strlen(text), P9_ENAME_MAX));
+    }
+    if (r->dialect != DIALECT_9P2000)
+        write_u32(&r->reply, (uint32_t)-error);
+    write_header(r->reply.start, (uint32_t)r->reply.used, numeric ? P9_RLERROR : P9_RERROR,
+                 r->t.tag);
     TRACE3(rerror, r->t.tag, r->id, -error);
 }
 

@@ -4,8 +4,9 @@
  *
  * Its life is taken -> queued -> running -> done -> published; a request that runs at once on the
  * reader is never queued. Exactly one owner holds it at any time: the reader, the pool's queue, the
- * thread that runs it, the flush list, or the channel that will publish its reply. Other threads
- * reach it only through the tag table, under the tag's lock, for the fields that say so.
+ * thread that runs it, the flush list, the locks' waiting list, or the channel that will publish its
+ * reply. Other threads reach it only through the tag table, under the tag's lock, for the fields
+ * that say so.
  *
  * request_respond() is where every request ends: it commits the staged fid change or drops it,
  * sends the reply or discards it, and lets go of what the request held.
@@ -71,7 +72,8 @@ struct Request {
     const Op *op;
     uint64_t id; /* unique in this session */
     uint32_t msize;
-    uint32_t size; /* of the message */
+    Dialect dialect; /* of the session when it was taken */
+    uint32_t size;   /* of the message */
     size_t charge; /* bytes counted against the session's limit */
     bool reserved; /* admitted from the reserve */
     bool nowait;   /* runs on the reader: must not wait */
@@ -124,6 +126,9 @@ void request_stage_fid(Request *request, uint32_t id, Fid *expected, Fid *fid);
 /* Runs the request's operation to its end, and responds unless the reply comes later. Returns
  * false when request->nowait was set and the operation would have waited: nothing has happened. */
 bool request_run(Request *request);
+
+/* Whether a Tflush waits for the request's end, or its client does not expect a reply any more. */
+bool request_is_cancelled(Request *request);
 
 /* Ends the request with `error` (0 or negative errno). Takes it over. Any thread. */
 void request_respond(Request *request, int error);

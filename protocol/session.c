@@ -20,7 +20,21 @@ const SessionLimits session_default_limits = {
     .max_fids = 1024 * 1024,
     .max_threads = 16,
     .max_inflight = 64 * 1024 * 1024,
+    .max_xattrs = 1024,
+    .max_xattr_bytes = 16 * 1024 * 1024,
+    .locks = {.max_owners = 4096, .max_ranges = 64 * 1024},
+    .max_lock_waits = 1024,
+    .max_lock_wait_msec = 10 * 1000,
 };
+
+/* A lock that somebody waits for may be free now. */
+static void lock_released(void *context)
+{
+    Session *session = context;
+
+    if (session->lock_waits) /* NULL at the very end */
+        lock_waits_poke(session->lock_waits);
+}
 
 Session *session_new(Fs *fs, const SessionLimits *limits, void (*wake)(void *), void *context)
 {
@@ -31,6 +45,11 @@ Session *session_new(Fs *fs, const SessionLimits *limits, void (*wake)(void *), 
     session->pool = pool_new(limits->max_threads);
     session->buffers = buffer_pool_new(KEPT_BUFFERS);
     session->state.fids = fid_table_new(limits->max_fids);
+    session->xattrs.max_count = limits->max_xattrs;
+    session->xattrs.max_bytes = limits->max_xattr_bytes;
+    session->locks = lock_table_new(session->state.fids, limits->locks, lock_released, session);
+    session->lock_waits =
+        lock_waits_new(session->locks, limits->max_lock_waits, limits->max_lock_wait_msec);
     tag_table_init(&session->tags);
     g_queue_init(&session->flushes);
     pthread_mutex_init(&session->released_lock, NULL);
@@ -172,6 +191,7 @@ static Request *new_request(Session *session, Channel *channel, uint32_t size)
     request->id = session->next_id++;
     request->fids = fid_table_ref(session->state.fids);
     request->msize = session->state.msize;
+    request->dialect = session->state.dialect;
     return request;
 }
 
@@ -234,6 +254,8 @@ static void register_tag(Session *session, Request *request)
                     "tag %u was used again before its request ended: that one gets no reply", tag);
     if (cancelled)
         request_cancel(cancelled);
+    else if (old)
+        lock_waits_poke(session->lock_waits);
 }
 
 static bool is_bulk(const Request *request)
@@ -318,26 +340,54 @@ static int find_fids(Request *request)
     return (n > 0 && !request->fid) || (n > 1 && !request->fid2) ? -ENOENT : 0;
 }
 
+/* A fid that stands for an extended attribute is good for few things. */
+static int check_xattr_fids(const Request *request)
+{
+    bool any = (request->fid && request->fid->xattr) || (request->fid2 && request->fid2->xattr);
+
+    switch (request->t.type) {
+    case P9_TREAD:
+    case P9_TWRITE:
+    case P9_TCLUNK:
+    case P9_TREMOVE:
+        return 0;
+    default:
+        return any ? -EBADF : 0;
+    }
+}
+
+/* 9P2000 has its own messages only. The others have all: what belongs to one of them means the same
+ * in the other, and a client that sends it wants it done. */
+static bool dialect_has(Dialect dialect, uint8_t type)
+{
+    return dialect != DIALECT_9P2000 || type >= P9_TVERSION;
+}
+
 /* Says why a request cannot be run at all, or 0. */
 static int check_request(Session *session, Request *request, int decode_error)
 {
+    int error;
+
     if (decode_error == -EINVAL)
         log_limited(&session->malformed_limit, LOG_WARNING, "malformed %s of %u bytes, tag %u",
                     tmessage_name(request->t.type), request->size, request->t.tag);
     if (decode_error)
         return decode_error;
-    if (!request->op)
+    if (!request->op || !dialect_has(request->dialect, request->t.type))
         return -EOPNOTSUPP;
     if (request->t.type == P9_TVERSION)
         return 0;
-    if (!session->state.negotiated)
+    if (request->dialect == DIALECT_NONE)
         return -EPROTO;
-    return request->size > request->msize ? -EMSGSIZE : find_fids(request);
+    if (request->size > request->msize)
+        return -EMSGSIZE;
+    error = find_fids(request);
+    return error ? error : check_xattr_fids(request);
 }
 
 void session_take(Session *session, Request *request)
 {
-    int error = tmessage_decode(&request->t, request->message, request->size);
+    int error = tmessage_decode(&request->t, request->dialect, request->message, request->size);
 
     TRACE3(request, request->t.type, request->t.tag, request->id);
     request->op = error ? NULL : op_for_type(request->t.type);
@@ -409,7 +459,8 @@ void session_reset(Session *session, Request *keep)
     drop_flushes(session);
     fid_table_unref(session->state.fids);
     session->state.fids = fid_table_new(session->limits.max_fids);
-    session->state.negotiated = false;
+    lock_table_reset(session->locks, session->state.fids);
+    session->state.dialect = DIALECT_NONE;
     session->state.msize = session_max_message(session);
 }
 
@@ -418,6 +469,8 @@ void session_stop(Session *session)
     session_reset(session, NULL);
     pool_free(session->pool);
     session->pool = NULL;
+    lock_waits_free(session->lock_waits);
+    session->lock_waits = NULL;
     flush_tend(session);
 }
 
@@ -425,6 +478,7 @@ void session_free(Session *session)
 {
     flush_tend(session); /* the channels may have let go of requests that a Tflush waited for */
     fid_table_unref(session->state.fids);
+    lock_table_free(session->locks);
     tag_table_deinit(&session->tags);
     buffer_pool_free(session->buffers);
     pthread_mutex_destroy(&session->released_lock);

@@ -12,6 +12,7 @@
 
 #include "common/buffer.h"
 #include "common/log.h"
+#include "protocol/lock_wait.h"
 #include "protocol/request.h"
 #include "protocol/tags.h"
 
@@ -53,12 +54,17 @@ typedef struct SessionLimits {
     unsigned max_fids;
     unsigned max_threads;
     size_t max_inflight; /* bytes of memory for requests that are not published yet */
+    unsigned max_xattrs; /* fids that stand for an extended attribute */
+    size_t max_xattr_bytes;
+    LockLimits locks;
+    unsigned max_lock_waits;     /* Tlocks that wait; more are answered "blocked" at once */
+    unsigned max_lock_wait_msec; /* how long one waits */
 } SessionLimits;
 
 extern const SessionLimits session_default_limits;
 
 typedef struct SessionState {
-    bool negotiated; /* a Tversion has chosen 9P2000.L */
+    Dialect dialect; /* DIALECT_NONE until a Tversion has chosen one */
     uint32_t msize;
     FidTable *fids;
 } SessionState;
@@ -67,6 +73,9 @@ struct Session {
     Fs *fs; /* borrowed */
     Pool *pool;
     BufferPool *buffers;
+    XattrQuota xattrs;
+    LockTable *locks;
+    LockWaits *lock_waits;
     SessionLimits limits;
     SessionState state; /* reader only; requests carry what they need of it */
     TagTable tags;

@@ -9,6 +9,14 @@
 
 #include <stdint.h>
 
+/* What a Tversion has chosen. 9P2000.L and 9P2000.u build on 9P2000. */
+typedef enum Dialect {
+    DIALECT_NONE, /* nothing yet */
+    DIALECT_9P2000,
+    DIALECT_9P2000_U,
+    DIALECT_9P2000_L,
+} Dialect;
+
 typedef enum MessageType {
     P9_RLERROR = 7,
     P9_TSTATFS = 8,
@@ -59,6 +67,7 @@ enum {
     P9_MAX_WALK = 16,
     P9_MSIZE_MIN = 4096,
     P9_NAME_MAX = 255,
+    P9_ENAME_MAX = 126, /* bytes of text in an Rerror that clients have room for */
 };
 
 /* qid.type */
@@ -84,6 +93,35 @@ enum {
     P9_L_SYNC = 04000000,
 };
 
+/* Topen and Tcreate mode, 9P2000 and 9P2000.u */
+enum {
+    P9_OREAD = 0,
+    P9_OWRITE = 1,
+    P9_ORDWR = 2,
+    P9_OEXEC = 3,
+    P9_OACCMODE = 3,
+    P9_OTRUNC = 0x10,
+    P9_OCEXEC = 0x20,
+    P9_ORCLOSE = 0x40, /* remove when the fid is clunked */
+    P9_OAPPEND = 0x80, /* 9P2000.u */
+};
+
+/* Tcreate perm and the mode of a stat record; those below DMTMP are of 9P2000.u */
+#define P9_DMDIR       0x80000000u
+#define P9_DMAPPEND    0x40000000u
+#define P9_DMEXCL      0x20000000u
+#define P9_DMMOUNT     0x10000000u
+#define P9_DMAUTH      0x08000000u
+#define P9_DMTMP       0x04000000u
+#define P9_DMSYMLINK   0x02000000u
+#define P9_DMLINK      0x01000000u
+#define P9_DMDEVICE    0x00800000u
+#define P9_DMNAMEDPIPE 0x00200000u
+#define P9_DMSOCKET    0x00100000u
+#define P9_DMSETUID    0x00080000u
+#define P9_DMSETGID    0x00040000u
+#define P9_DMSETVTX    0x00010000u
+
 /* Tgetattr request_mask and Rgetattr valid */
 #define P9_GETATTR_BASIC 0x000007ffULL
 #define P9_GETATTR_BTIME 0x00000800ULL
@@ -104,6 +142,33 @@ enum {
 
 /* Tunlinkat flags */
 enum { P9_UNLINK_REMOVEDIR = 0x200 };
+
+/* Txattrcreate flags */
+enum {
+    P9_XATTR_CREATE = 1,
+    P9_XATTR_REPLACE = 2,
+};
+
+/* Tlock and Tgetlock type */
+enum {
+    P9_LOCK_READ = 0,
+    P9_LOCK_WRITE = 1,
+    P9_LOCK_UNLOCK = 2,
+};
+
+/* Tlock flags */
+enum {
+    P9_LOCK_FLAGS_BLOCK = 1,
+    P9_LOCK_FLAGS_RECLAIM = 2,
+};
+
+/* Rlock status */
+enum {
+    P9_LOCK_SUCCESS = 0,
+    P9_LOCK_BLOCKED = 1,
+    P9_LOCK_ERROR = 2,
+    P9_LOCK_GRACE = 3,
+};
 
 typedef struct Qid {
     uint8_t type;

@@ -218,6 +218,22 @@ bool p9_parse_attr(const P9Reply *reply, P9Attr *a)
                     &a->btime_sec, &a->btime_nsec, &a->gen, &a->data_version);
 }
 
+bool p9_parse_stat(const P9Reply *reply, P9Stat *s)
+{
+    uint16_t outer, inner;
+    bool whole = p9_parse(reply, "wwwdQdddqsssssddd", &outer, &inner, &s->type, &s->dev, &s->qid,
+                          &s->mode, &s->atime, &s->mtime, &s->length, &s->name, NULL, NULL, NULL,
+                          &s->extension, &s->n_uid, &s->n_gid, NULL);
+
+    return whole && outer == inner + 2 && outer + 2 + P9_HEADER == (int)reply->size;
+}
+
+void p9_stat_clear(P9Stat *s)
+{
+    g_clear_pointer(&s->name, g_free);
+    g_clear_pointer(&s->extension, g_free);
+}
+
 uint32_t p9_error(const P9Reply *reply)
 {
     uint32_t error = 0;
@@ -297,6 +313,22 @@ GByteArray *p9_tlcreate(uint16_t tag, uint32_t fid, const char *name, uint32_t f
                         uint32_t gid)
 {
     return p9_build(P9_TLCREATE, tag, "dsddd", fid, name, flags, mode, gid);
+}
+
+GByteArray *p9_topen(uint16_t tag, uint32_t fid, int mode)
+{
+    return p9_build(P9_TOPEN, tag, "db", fid, mode);
+}
+
+GByteArray *p9_tcreate(uint16_t tag, uint32_t fid, const char *name, uint32_t perm, int mode,
+                       const char *extension)
+{
+    return p9_build(P9_TCREATE, tag, "dsdbs", fid, name, perm, mode, extension);
+}
+
+GByteArray *p9_tstat(uint16_t tag, uint32_t fid)
+{
+    return p9_build(P9_TSTAT, tag, "d", fid);
 }
 
 GByteArray *p9_tread(uint16_t tag, uint32_t fid, uint64_t offset, uint32_t count)

@@ -16,7 +16,8 @@
  *     Q         a qid (P9Qid *)
  *     *         whatever follows
  *
- * Any pointer may be NULL. A p9_tNAME() function is a p9_build() for that message of 9P2000.L.
+ * Any pointer may be NULL. A p9_tNAME() function is a p9_build() for that message of 9P2000.L, or of
+ * 9P2000.u where only that has it.
  */
 #ifndef FRONTEND_P9_H
 #define FRONTEND_P9_H
@@ -81,6 +82,17 @@ typedef struct P9Attr {
     uint64_t btime_sec, btime_nsec, gen, data_version;
 } P9Attr;
 
+/* The stat record of 9P2000.u in an Rstat, without its own size. The texts are the caller's. */
+typedef struct P9Stat {
+    uint16_t type;
+    uint32_t dev;
+    P9Qid qid;
+    uint32_t mode, atime, mtime;
+    uint64_t length;
+    char *name, *extension;
+    uint32_t n_uid, n_gid;
+} P9Stat;
+
 /* What a Tsetattr carries; `valid` has the P9_SET bits of the fields that count. */
 typedef struct P9SetAttr {
     uint32_t valid;
@@ -124,6 +136,10 @@ bool p9_parse_va(const P9Reply *reply, const char *format, va_list args);
 /* The format of an Rgetattr, with p9_parse_attr() to take one apart. */
 bool p9_parse_attr(const P9Reply *reply, P9Attr *attr);
 
+/* The same for an Rstat of 9P2000.u. The two sizes in it must be right. */
+bool p9_parse_stat(const P9Reply *reply, P9Stat *stat);
+void p9_stat_clear(P9Stat *stat);
+
 /* The errno of an Rlerror, or of a 9P2000.u Rerror; 0 for any other reply. */
 uint32_t p9_error(const P9Reply *reply);
 
@@ -144,6 +160,10 @@ GByteArray *p9_twalk_names(uint16_t tag, uint32_t fid, uint32_t newfid, unsigned
 GByteArray *p9_tlopen(uint16_t tag, uint32_t fid, uint32_t flags);
 GByteArray *p9_tlcreate(uint16_t tag, uint32_t fid, const char *name, uint32_t flags, uint32_t mode,
                         uint32_t gid);
+GByteArray *p9_topen(uint16_t tag, uint32_t fid, int mode);
+GByteArray *p9_tcreate(uint16_t tag, uint32_t fid, const char *name, uint32_t perm, int mode,
+                       const char *extension);
+GByteArray *p9_tstat(uint16_t tag, uint32_t fid);
 GByteArray *p9_tread(uint16_t tag, uint32_t fid, uint64_t offset, uint32_t count);
 GByteArray *p9_twrite(uint16_t tag, uint32_t fid, uint64_t offset, uint32_t count,
                       const void *data);

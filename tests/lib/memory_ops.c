@@ -604,6 +604,24 @@ static int memory_rename(FsNode *node, FsNode *new_dir, const char *new_name)
     return error;
 }
 
+static int memory_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1])
+{
+    MemoryFs *fs = fs_of(node);
+    unsigned i;
+    Inode *dir;
+
+    (void)nowait;
+    g_mutex_lock(&fs->lock);
+    if (inode_of(node) == fs->root)
+        g_strlcpy(name, "/", P9_NAME_MAX + 1);
+    else if (find_name(fs, inode_of(node), &dir, &i))
+        g_strlcpy(name, memory_entry_at(dir, i)->name, P9_NAME_MAX + 1);
+    else
+        name[0] = '\0';
+    g_mutex_unlock(&fs->lock);
+    return 0;
+}
+
 const FsOps memory_ops = {
     .root = memory_root,
     .walk = memory_walk,
@@ -627,4 +645,5 @@ const FsOps memory_ops = {
     .renameat = memory_renameat,
     .remove = memory_remove,
     .rename = memory_rename,
+    .name = memory_name,
 };

@@ -14,7 +14,7 @@ static int decode(Tmessage *t, const GByteArray *m, size_t size, uint8_t **copy)
     memset(t, 0, sizeof(*t));
     memcpy(*copy, m->data, size);
     (*copy)[size] = 0xaa;
-    return tmessage_decode(t, *copy, size);
+    return tmessage_decode(t, DIALECT_9P2000_L, *copy, size);
 }
 
 /* Decodes the whole of a message, which must succeed. */
@@ -166,6 +166,54 @@ static void test_unlinkat(void)
     g_assert_cmpuint(t.unlinkat.flags, ==, 0x200);
 }
 
+static void test_xattrwalk(void)
+{
+    Tmessage t;
+    DECODE(t, P9_TXATTRWALK, "dds", 1, 2, "user.name");
+
+    g_assert_cmpuint(t.fid, ==, 1);
+    g_assert_cmpuint(t.xattrwalk.newfid, ==, 2);
+    g_assert_cmpstr(t.xattrwalk.name, ==, "user.name");
+}
+
+static void test_xattrcreate(void)
+{
+    Tmessage t;
+    DECODE(t, P9_TXATTRCREATE, "dsqd", 1, "user.name", (uint64_t)1 << 40, 2);
+
+    g_assert_cmpuint(t.fid, ==, 1);
+    g_assert_cmpstr(t.xattrcreate.name, ==, "user.name");
+    g_assert_cmpuint(t.xattrcreate.size, ==, (uint64_t)1 << 40);
+    g_assert_cmpuint(t.xattrcreate.flags, ==, 2);
+}
+
+static void check_lock(const Tmessage *t, uint32_t flags)
+{
+    g_assert_cmpuint(t->fid, ==, 1);
+    g_assert_cmpuint(t->lock.type, ==, 2);
+    g_assert_cmpuint(t->lock.flags, ==, flags);
+    g_assert_cmpuint(t->lock.start, ==, (uint64_t)1 << 40);
+    g_assert_cmpuint(t->lock.length, ==, (uint64_t)1 << 41);
+    g_assert_cmpuint(t->lock.proc_id, ==, 4);
+    g_assert_cmpstr(t->lock.client_id, ==, "guest");
+}
+
+static void test_lock(void)
+{
+    Tmessage t;
+    DECODE(t, P9_TLOCK, "dbdqqds", 1, 2, 3, (uint64_t)1 << 40, (uint64_t)1 << 41, 4, "guest");
+
+    check_lock(&t, 3);
+}
+
+static void test_getlock(void)
+{
+    Tmessage t;
+    DECODE(t, P9_TGETLOCK, "dbqqds", 1, 2, (uint64_t)1 << 40, (uint64_t)1 << 41, 4, "guest");
+
+    check_lock(&t, 0);
+}
+
 static void test_getattr(void)
 {
     Tmessage t;
@@ -252,6 +300,11 @@ static GPtrArray *all_messages(void)
     ADD(P9_TFLUSH, "w", 1);
     ADD(P9_TWALK, "ddwsss", 1, 2, 3, "a", "b", "ccc");
     ADD(P9_TLOPEN, "dd", 1, 2);
+    ADD(P9_TOPEN, "db", 1, 2);
+    ADD(P9_TCREATE, "dsdbs", 1, "name", 2, 3, "extension");
+    ADD(P9_TSTAT, "d", 1);
+    ADD(P9_TWSTAT, "dwwwdbdqdddqsssssddd", 1, 63 + 4, 61 + 4, 1, 2, 3, 4, q, 5, 6, 7, q, "n", "u",
+        "g", "", "e", 8, 9, 10);
     ADD(P9_TLCREATE, "dsddd", 1, "name", 2, 3, 4);
     ADD(P9_TMKDIR, "dsdd", 1, "name", 3, 4);
     ADD(P9_TSYMLINK, "dssd", 1, "name", "target", 4);
@@ -260,6 +313,10 @@ static GPtrArray *all_messages(void)
     ADD(P9_TLINK, "dds", 1, 2, "name");
     ADD(P9_TRENAMEAT, "dsds", 1, "old", 2, "new");
     ADD(P9_TUNLINKAT, "dsd", 1, "name", 0);
+    ADD(P9_TXATTRWALK, "dds", 1, 2, "name");
+    ADD(P9_TXATTRCREATE, "dsqd", 1, "name", q, 2);
+    ADD(P9_TLOCK, "dbdqqds", 1, 2, 3, q, q, 4, "name");
+    ADD(P9_TGETLOCK, "dbqqds", 1, 2, q, q, 4, "name");
     ADD(P9_TGETATTR, "dq", 1, q);
     ADD(P9_TSETATTR, "dddddqqqqq", 1, 2, 3, 4, 5, q, q, q, q, q);
     ADD(P9_TREAD, "dqd", 1, q, 3);
@@ -312,9 +369,10 @@ static void test_excess_bytes(void)
 /* A NUL in any place of any string. */
 static void test_nul_in_strings(void)
 {
-    static const uint8_t with_strings[] = {P9_TVERSION, P9_TATTACH,   P9_TWALK,    P9_TLCREATE,
-                                           P9_TMKDIR,   P9_TSYMLINK,  P9_TMKNOD,   P9_TRENAME,
-                                           P9_TLINK,    P9_TRENAMEAT, P9_TUNLINKAT};
+    static const uint8_t with_strings[] = {
+        P9_TVERSION,  P9_TATTACH,    P9_TWALK,        P9_TLCREATE, P9_TMKDIR,
+        P9_TSYMLINK,  P9_TMKNOD,     P9_TRENAME,      P9_TLINK,    P9_TRENAMEAT,
+        P9_TUNLINKAT, P9_TXATTRWALK, P9_TXATTRCREATE, P9_TLOCK,    P9_TGETLOCK};
     g_autoptr(GPtrArray) all = all_messages();
     unsigned n_rejected = 0;
 
@@ -336,7 +394,7 @@ static void test_nul_in_strings(void)
             n_rejected++;
         }
     }
-    g_assert_cmpuint(n_rejected, ==, 8 + 8 + 5 + 4 + 4 + 10 + 4 + 4 + 4 + 6 + 4);
+    g_assert_cmpuint(n_rejected, ==, 8 + 8 + 5 + 4 + 4 + 10 + 4 + 4 + 4 + 6 + 4 + 4 * 4);
 }
 
 static void test_walk_limits(void)
@@ -433,7 +491,7 @@ static void test_noise(void)
         memcpy(copy, m->data, size);
         for (unsigned n = 0; n < 3; n++)
             copy[(size_t)g_test_rand_int_range(7, (gint32)size)] = (uint8_t)g_test_rand_int();
-        if (tmessage_decode(&t, copy, size) == 0 && t.type == P9_TWALK) {
+        if (tmessage_decode(&t, DIALECT_9P2000_L, copy, size) == 0 && t.type == P9_TWALK) {
             for (unsigned n = 0; n < t.walk.n_names; n++)
                 g_assert_cmpuint(strlen(t.walk.names[n]), <, size);
         }
@@ -493,6 +551,10 @@ int main(int argc, char **argv)
     g_test_add_func("/codec/link", test_link);
     g_test_add_func("/codec/renameat", test_renameat);
     g_test_add_func("/codec/unlinkat", test_unlinkat);
+    g_test_add_func("/codec/xattrwalk", test_xattrwalk);
+    g_test_add_func("/codec/xattrcreate", test_xattrcreate);
+    g_test_add_func("/codec/lock", test_lock);
+    g_test_add_func("/codec/getlock", test_getlock);
     g_test_add_func("/codec/getattr", test_getattr);
     g_test_add_func("/codec/setattr", test_setattr);
     g_test_add_func("/codec/read-and-readdir", test_read_and_readdir);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Operations on stat records: Tstat, Twstat.
+ *
+ * A Twstat is done as a whole or not at all, as far as that can be: everything that can be refused
+ * is refused before anything is changed, the new name, which fails most easily, comes first, and
+ * what was changed before a later step failed is changed back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "protocol/ops.h"
+
+int op_stat(Request *r)
+{
+    FsNode *node = r->fid->node;
+    char name[P9_NAME_MAX + 1];
+    StatRecord record;
+    StatText text;
+    ByteWriter *w;
+    size_t size;
+    int error;
+
+    if (r->nowait && S_ISLNK(node->type)) /* its target may have to be read */
+        return -EAGAIN;
+    error = node->fs->ops->name(node, r->nowait, name);
+    if (error == -EAGAIN)
+        return error;
+    if (error) /* it lies too deep for a path: better no name than no attributes */
+        name[0] = '\0';
+    error = stat_describe(node, r->fid->file, name, r->dialect, &text, &record);
+    if (error)
+        return error;
+    size = stat_size(&record, r->dialect);
+    w = request_reply(r, sizeof(uint16_t) + size);
+    if (!w)
+        return -ENOMEM;
+    write_u16(w, (uint16_t)size);
+    write_stat(w, &record, r->dialect);
+    return 0;
+}
+
+/*
+ * Twstat
+ */
+
+/* A Twstat that changes nothing asks for the file to be on the disk. */
+static int sync_node(const Fid *fid)
+{
+    FsNode *node = fid->node;
+    const FsOps *ops = node->fs->ops;
+    FsFile *file;
+    int error;
+
+    if (fid->file)
+        return ops->fsync(fid->file, false);
+    if (!S_ISREG(node->type) && !S_ISDIR(node->type))
+        return 0;
+    error = ops->open(node, O_RDONLY, false, &file);
+    if (error)
+        return error;
+    error = ops->fsync(file, false);
+    fs_file_unref(file);
+    return error;
+}
+
+/* Gives back what `change` may have taken before it failed. Size and times cannot have been changed
+ * when a later step fails, but for the times themselves. */
+static void restore(const Fid *fid, const FsChange *change, const FsAttr *attr)
+{
+    FsChange back = {
+        .valid = change->valid & (P9_SETATTR_UID | P9_SETATTR_GID | P9_SETATTR_MODE),
+        .mode = attr->stx_mode & 07777,
+        .uid = attr->stx_uid,
+        .gid = attr->stx_gid,
+    };
+
+    if (back.valid != 0)
+        fid->node->fs->ops->setattr(fid->node, fid->file, &back);
+}
+
+static int rename_node(FsNode *node, const char *name)
+{
+    return node->fs->ops->rename(node, NULL, name);
+}
+
+/* Changes name (unless NULL) and attributes of the fid's file, which now are as `attr` says. */
+static int change_file(const Fid *fid, const char *name, const FsChange *change, const FsAttr *attr)
+{
+    FsNode *node = fid->node;
+    char old_name[P9_NAME_MAX + 1];
+    int error = 0;
+
+    if (name) {
+        error = node->fs->ops->name(node, false, old_name);
+        if (!error)
+            error = rename_node(node, name);
+    }
+    if (error || change->valid == 0)
+        return error;
+    error = node->fs->ops->setattr(node, fid->file, change);
+    if (error) {
+        restore(fid, change, attr);
+        if (name)
+            rename_node(node, old_name);
+    }
+    return error;
+}
+
+int op_wstat(Request *r)
+{
+    FsNode *node = r->fid->node;
+    const StatRecord *record = &r->t.wstat;
+    const char *name = record->name[0] ? record->name : NULL;
+    FsChange change;
+    FsAttr attr;
+    int error;
+
+    error = node->fs->ops->getattr(node, r->fid->file, &attr, NULL);
+    if (!error)
+        error = stat_read_change(record, r->dialect, &attr, &change);
+    if (!error && name)
+        error = check_new_name(name, -EISDIR);
+    if (error)
+        return error;
+    return name || change.valid ? change_file(r->fid, name, &change, &attr) : sync_node(r->fid);
+}
