@@ -20,7 +20,7 @@
 enum {
     DOMID = 1,
     OTHER_DOMID = 2,
-    ROOT = 0, /* fid of the attached root */
+    ROOT = 0,       /* fid of the attached root */
     QUIET_MS = 200, /* how long to look for something that must not come */
 };
 
@@ -116,6 +116,25 @@ static int hold_lease(const Fixture *f, const char *name)
     signal(SIGIO, SIG_IGN);
     g_assert_cmpint(fcntl(fd, F_SETLEASE, F_WRLCK), ==, 0);
     return fd;
+}
+
+/* True when somebody waits in open() for a lease of this process: in /proc/locks a line of the same
+ * number as the lease's own then follows it, marked by an arrow. */
+static bool lease_is_awaited(void)
+{
+    g_autofree char *locks = NULL;
+    g_autofree char *pattern =
+        g_strdup_printf("^(\\d+): LEASE +BREAKING +\\w+ +%d .*\n\\1: ->", (int)getpid());
+
+    g_assert_true(g_file_get_contents("/proc/locks", &locks, NULL, NULL));
+    return g_regex_match_simple(pattern, locks, G_REGEX_MULTILINE, 0);
+}
+
+static void wait_for_blocked_open(void)
+{
+    for (int i = 0; i < 10000 && !lease_is_awaited(); i++)
+        g_usleep(1000);
+    g_assert_true(lease_is_awaited());
 }
 
 static void walk(Frontend *frontend, uint32_t newfid, const char *name)
@@ -221,13 +240,13 @@ static void test_full_ring(Fixture *f, const void *data)
     walk(f->frontend, 1, NULL);
     g_assert_cmpint(frontend_call(f->frontend, p9_tlcreate(2, 1, "big", 2, 0644, 0), "*"), ==, 0);
     for (int round = 0; round < 5; round++) {
-        g_assert_cmpint(
-            frontend_call(f->frontend, p9_twrite(2, 1, 0, write_size, bytes), "d", &n), ==, 0);
+        g_assert_cmpint(frontend_call(f->frontend, p9_twrite(2, 1, 0, write_size, bytes), "d", &n),
+                        ==, 0);
         g_assert_cmpuint(n, ==, write_size);
         g_assert_cmpint(frontend_call(f->frontend, p9_twrite(2, 1, write_size, 12, bytes), "d", &n),
                         ==, 0);
-        g_assert_cmpint(frontend_call(f->frontend, p9_tread(2, 1, 0, read_size), "D", &n, &got),
-                        ==, 0);
+        g_assert_cmpint(frontend_call(f->frontend, p9_tread(2, 1, 0, read_size), "D", &n, &got), ==,
+                        0);
         g_assert_cmpuint(n, ==, read_size);
         expect_bytes(got, write_size, bytes, write_size);
     }
@@ -332,9 +351,8 @@ static void test_wrap_around(Fixture *f, const void *data)
     for (unsigned i = 0; i < 200; i++) {
         uint32_t size = 1 + i * 13;
         memset(bytes, (int)i, size);
-        g_assert_cmpint(frontend_call(f->frontend, p9_twrite((uint16_t)i, 1, 0, size, bytes), "d",
-                                      &n),
-                        ==, 0);
+        g_assert_cmpint(
+            frontend_call(f->frontend, p9_twrite((uint16_t)i, 1, 0, size, bytes), "d", &n), ==, 0);
         g_assert_cmpint(
             frontend_call(f->frontend, p9_tread((uint16_t)i, 1, 0, size), "D", &n, &got), ==, 0);
         expect_bytes(got, n, bytes, size);
@@ -365,8 +383,13 @@ static void break_in_cons(FrontendRing *ring)
 
 static void write_size_field(FrontendRing *ring, uint32_t size)
 {
-    uint8_t message[7] = {(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16),
-                          (uint8_t)(size >> 24), P9_TGETATTR, 1, 0};
+    uint8_t message[7] = {(uint8_t)size,
+                          (uint8_t)(size >> 8),
+                          (uint8_t)(size >> 16),
+                          (uint8_t)(size >> 24),
+                          P9_TGETATTR,
+                          1,
+                          0};
 
     ring_write(ring, message, sizeof(message));
     ring_publish(ring);
@@ -477,7 +500,7 @@ static void test_flush_across_rings(Fixture *f, const void *data)
     (void)data;
     walk(f->frontend, 1, "leased");
     frontend_send_on(f->frontend, 0, p9_tlopen(2, 1, 0));
-    g_usleep(20 * 1000);
+    wait_for_blocked_open();
     frontend_send_on(f->frontend, 1, p9_tflush(3, 2));
     expect_no_reply(f->frontend, 3);
     close(lease);
@@ -509,7 +532,7 @@ int main(int argc, char **argv)
     eight_rings.order = 3;
     eight_rings.msize = 16384;
 
-#define ADD(name, device, function)                                                                \
+#define ADD(name, device, function) \
     g_test_add("/ring/" name, Fixture, device, set_up, function, tear_down)
     ADD("half-published", NULL, test_half_published);
     ADD("space-released-before-reply", NULL, test_space_released_before_reply);
