@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { START_TIMEOUT_MS = 10000, STOP_TIMEOUT_MS = 5000, POLL_US = 2000 };
+enum { START_TIMEOUT_MS = 30000, STOP_TIMEOUT_MS = 30000, POLL_US = 2000 };
 
 struct StandinDaemon {
     pid_t pid;

@@ -133,7 +133,7 @@ char *standin_daemon_log(const StandinDaemon *daemon);
 /* Waits up to `timeout_ms` for `text` in the log. Returns whether it came. */
 bool standin_daemon_wait_log(const StandinDaemon *daemon, const char *text, int timeout_ms);
 
-/* Asks the daemon to end (SIGTERM) and waits; after five seconds it is killed. Whatever it
+/* Asks the daemon to end (SIGTERM) and waits; after half a minute it is killed. Whatever it
  * started and left behind is killed too. Frees `daemon`. Returns the status that waitpid() gave:
  * 0 when the daemon ended as it should; for any other the log is shown. */
 int standin_daemon_stop(StandinDaemon *daemon);
