@@ -76,13 +76,14 @@ check:
 	@$(MAKE) --no-print-directory check-all
 
 VARIANTS  := build build-address-undefined build-thread
+JOBS       = $(shell nproc)
 ALL_TESTS  = $(foreach variant,$(VARIANTS),$(patsubst $(BUILD)/%,$(variant)/%,$(TESTS)))
 
 check-all:
-	@$(MAKE) --no-print-directory tests
-	@$(MAKE) --no-print-directory tests SANITIZE=address,undefined
-	@$(MAKE) --no-print-directory tests SANITIZE=thread
-	@tests/run-tests $(BUILD)/test-logs $(ALL_TESTS) tests/real-xen/check
+	@$(MAKE) --no-print-directory -j$(JOBS) tests
+	@$(MAKE) --no-print-directory -j$(JOBS) tests SANITIZE=address,undefined
+	@$(MAKE) --no-print-directory -j$(JOBS) tests SANITIZE=thread
+	@tests/run-tests $(BUILD)/test-logs --beside tests/real-xen/check $(ALL_TESTS)
 
 # The stand-in tests of this build alone: seconds, for use while working.
 check-quick: tests
