@@ -26,6 +26,12 @@
 #define DAEMON_FOLDER  "libxl/xen-9pfs" /* where the toolstack looks for this daemon */
 #define LOCK_NAME      "xen-9pfsd.lock"
 
+enum {
+    LOCK_RETRY_USEC = 20 * 1000,
+    LOCK_TRIES = 3000,         /* a minute, as long as the toolstack waits */
+    LINGER_USEC = 3 * 1000000, /* the toolstack looks at xenstore in the meantime */
+};
+
 /* Tokens of the watches that no device owns; a device's is its name. */
 #define TOKEN_BACKEND "backend"
 #define TOKEN_RELEASE "release"
@@ -265,13 +271,44 @@ static bool take_lock(Supervisor *supervisor, bool *taken)
 {
     g_autofree char *path = g_build_filename(supervisor->options->run_dir, LOCK_NAME, NULL);
 
-    supervisor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (supervisor->lock < 0)
+        supervisor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (supervisor->lock < 0)
         return complain("cannot open the lock in the run folder", errno);
-    if (flock(supervisor->lock, LOCK_EX | LOCK_NB) == 0)
-        return true;
-    *taken = errno == EWOULDBLOCK;
-    return *taken ? false : complain("cannot take the lock in the run folder", errno);
+    *taken = flock(supervisor->lock, LOCK_EX | LOCK_NB) != 0;
+    if (!*taken || errno == EWOULDBLOCK)
+        return !*taken;
+    *taken = false;
+    return complain("cannot take the lock in the run folder", errno);
+}
+
+static bool says_running(const Supervisor *supervisor)
+{
+    g_autofree char *state = NULL;
+
+    return xenstore_read_string(supervisor->store, XBT_NULL, DAEMON_FOLDER, "state", &state) == 0;
+}
+
+/* Takes the lock, or waits until its holder says that it runs, with `*taken` set. For a guest with
+ * several devices the toolstack starts several daemons at once, and takes the end of one of them
+ * for a failure until it has seen in xenstore that a daemon runs. */
+static bool wait_for_lock(Supervisor *supervisor, bool *taken)
+{
+    for (unsigned tries = 0; !take_lock(supervisor, taken); tries++) {
+        if (!*taken)
+            return false;
+        if (says_running(supervisor)) {
+            if (!supervisor->options->foreground)
+                g_usleep(LINGER_USEC);
+            return false;
+        }
+        if (tries == LOCK_TRIES) {
+            *taken = false;
+            return complain("another xen-9pfsd holds the lock and never says that it runs", EBUSY);
+        }
+        g_usleep(LOCK_RETRY_USEC);
+    }
+    return true;
 }
 
 static bool set_watches(const Supervisor *supervisor)
@@ -343,8 +380,8 @@ static void catch_signals(Supervisor *supervisor)
 /* The claim comes last: who sees it may rely on the daemon, and may end it. */
 static bool start(Supervisor *supervisor, bool *taken)
 {
-    if (!prepare_run_dir(supervisor) || !take_lock(supervisor, taken) ||
-        !connect_xenstore(supervisor))
+    if (!prepare_run_dir(supervisor) || !connect_xenstore(supervisor) ||
+        !wait_for_lock(supervisor, taken))
         return false;
     supervisor->domains = domain_query_new();
     adopt_workers(supervisor);

@@ -3,8 +3,11 @@
 #include "tests/daemon/fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 static void test_stale_node(void)
@@ -145,6 +148,31 @@ static void test_xenstore_lost(Fixture *fixture, const void *data)
 }
 
 /* In a driver domain, where all paths are that domain's own. */
+/* For two devices of one guest the toolstack starts two daemons at once. The one without the lock
+ * must not end before the other says that it runs, and takes over when that one goes. */
+static void test_started_twice(Fixture *fixture, const void *data)
+{
+    g_autofree char *program = fixture_program(fixture);
+    g_autofree char *run_dir = g_build_filename(standin_dir(), "twice", NULL);
+    g_autofree char *lock = g_build_filename(run_dir, "xen-9pfsd.lock", NULL);
+    const char *const argv[] = {program, "--foreground", "--run-dir", run_dir, NULL};
+    int fd;
+
+    (void)data;
+    fixture_end_supervisor(fixture, SIGTERM);
+    g_assert_no_errno(g_mkdir(run_dir, 0700));
+    fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    g_assert_no_errno(flock(fd, LOCK_EX));
+    fixture->daemon = standin_daemon_spawn(argv);
+    g_assert_false(standin_daemon_wait_log(fixture->daemon, "is ready", 500));
+    g_assert_cmpint(waitpid(standin_daemon_pid(fixture->daemon), NULL, WNOHANG), ==, 0);
+    close(fd);
+    expect_log(fixture, "is ready");
+    g_assert_true(fixture_exists(fixture, DAEMON_FOLDER "/state"));
+    fixture_end_supervisor(fixture, SIGTERM);
+    fixture_start_supervisor(fixture);
+}
+
 static void test_driver_domain(Fixture *fixture, const void *data)
 {
     enum { DRIVER = 4 };
@@ -232,5 +260,6 @@ int main(int argc, char **argv)
     FIXTURE_TEST("/start/quiet", test_quiet);
     FIXTURE_TEST("/start/xenstore-lost", test_xenstore_lost);
     FIXTURE_TEST("/start/driver-domain", test_driver_domain);
+    FIXTURE_TEST("/start/started-twice", test_started_twice);
     return g_test_run();
 }
