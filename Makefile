@@ -95,7 +95,7 @@ real-xen:
 
 demo:
 	@tests/setup
-	@SHARE='$(SHARE)' DEMO_SHELL='$(DEMO_SHELL)' tests/real-xen/demo
+	@DEMO_SHELL='$(DEMO_SHELL)' tests/real-xen/demo
 
 # The xen-9pfsd that libxl starts. If it is Xen's own, it is kept as xen-9pfsd.dist.
 DROP_IN = $(DESTDIR)$(XEN_LIBEXEC_BIN)/xen-9pfsd
