@@ -10,15 +10,16 @@ MAKEOVERRIDES := $(filter-out SHELL=%,$(MAKEOVERRIDES))
 
 VERSION := 0.1.0
 
-# Where things are installed. XEN_LIBEXEC_BIN is the folder where libxl looks for the xen-9pfsd
-# that it starts: with it the daemon is installed there too.
+# Where things are installed. XEN_LIBEXEC_BIN is the folder where libxl looks for the xen-9pfsd that
+# it starts: the daemon is installed there too, unless it is empty. The default is the folder of a
+# Xen that was built from source with the same prefix and libexecdir.
 prefix          ?= /usr/local
 sbindir         ?= $(prefix)/sbin
-libexecdir      ?= $(prefix)/libexec
+libexecdir      ?= $(prefix)/lib
 mandir          ?= $(prefix)/share/man
 unitdir         ?= $(prefix)/lib/systemd/system
 DESTDIR         ?=
-XEN_LIBEXEC_BIN ?=
+XEN_LIBEXEC_BIN ?= $(libexecdir)/xen/bin
 INSTALL         ?= install
 
 # SANITIZE=address,undefined or SANITIZE=thread builds into a folder of its own.
@@ -61,8 +62,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# Tests. Each of these adds its programs to TESTS.
+# Tests. Each of these adds its programs to TESTS; scripts need none of the variants.
 TESTS :=
+SCRIPTS := tests/test-install
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk
@@ -83,11 +85,11 @@ check-all:
 	@$(MAKE) --no-print-directory -j$(JOBS) tests
 	@$(MAKE) --no-print-directory -j$(JOBS) tests SANITIZE=address,undefined
 	@$(MAKE) --no-print-directory -j$(JOBS) tests SANITIZE=thread
-	@tests/run-tests $(BUILD)/test-logs --beside tests/real-xen/check $(ALL_TESTS)
+	@tests/run-tests $(BUILD)/test-logs --beside tests/real-xen/check $(SCRIPTS) $(ALL_TESTS)
 
 # The stand-in tests of this build alone: seconds, for use while working.
 check-quick: tests
-	@tests/run-tests $(BUILD)/test-logs $(TESTS)
+	@tests/run-tests $(BUILD)/test-logs $(SCRIPTS) $(TESTS)
 
 # Only the tests on real Xen.
 real-xen:
@@ -131,7 +133,7 @@ help:
 	@echo 'make check-quick     only the tests of this build that need no Xen'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make demo            show it working in a guest; SHARE=DIR SHELL=1 for a shell there'
-	@echo 'make install         DESTDIR, prefix, sbindir, mandir, unitdir, XEN_LIBEXEC_BIN'
+	@echo 'make install         DESTDIR, prefix, sbindir, libexecdir, mandir, unitdir, XEN_LIBEXEC_BIN'
 	@echo 'make uninstall       remove what install put there'
 	@echo 'make clean           remove what was built'
 
