@@ -51,17 +51,6 @@ static const FsOps local_ops = {
     .name = local_name,
 };
 
-bool local_model_parse(const char *name, LocalModel *model)
-{
-    if (strcmp(name, "none") == 0)
-        *model = LOCAL_NONE;
-    else if (strcmp(name, "passthrough") == 0)
-        *model = LOCAL_PASSTHROUGH;
-    else
-        return false;
-    return true;
-}
-
 LocalFs *local_fs(const FsNode *node)
 {
     return (LocalFs *)node->fs;
@@ -295,7 +284,7 @@ static bool can_set_owner(void)
 int local_become(LocalFs *fs, FsOwner owner)
 {
     if (!fs->sets_owner)
-        return fs->model == LOCAL_NONE ? 0 : -EPERM;
+        return fs->options.model == MODEL_NONE ? 0 : -EPERM;
     if (owner_is_known && owner.uid == current_owner.uid && owner.gid == current_owner.gid)
         return 0;
     syscall(SYS_setfsgid, owner.gid);
@@ -369,16 +358,16 @@ static int open_all(LocalFs *fs, const char *path, const char **why)
         return -errno;
     fs->has_xattrat = local_has_xattrat(fs->proc_fd, fs->root_fd);
     *why = "security_model=passthrough needs the right to create files for other users";
-    return fs->model == LOCAL_PASSTHROUGH && !fs->sets_owner ? -EPERM : 0;
+    return fs->options.model == MODEL_PASSTHROUGH && !fs->sets_owner ? -EPERM : 0;
 }
 
-int local_fs_new(const char *path, LocalModel model, Fs **fs, const char **why)
+int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const char **why)
 {
     LocalFs *new = g_new0(LocalFs, 1);
     int error;
 
     new->base.ops = &local_ops;
-    new->model = model;
+    new->options = *options;
     new->root_fd = new->proc_fd = -1;
     pthread_mutex_init(&new->device_lock, NULL);
     umask(0);

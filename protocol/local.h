@@ -10,22 +10,14 @@
 #ifndef PROTOCOL_LOCAL_H
 #define PROTOCOL_LOCAL_H
 
+#include "protocol/export_options.h"
 #include "protocol/fs.h"
-
-/* How ownership and modes are kept; the names are those of the security_model node. */
-typedef enum LocalModel {
-    LOCAL_NONE,        /* as passthrough, but a new file's owner may stay ours if it must */
-    LOCAL_PASSTHROUGH, /* owners and modes are the real ones; needs privileges */
-} LocalModel;
-
-/* The model called `name`. Returns false when there is none. */
-bool local_model_parse(const char *name, LocalModel *model);
 
 /* Opens the export at the absolute path `path`. Sets process-wide state (umask, and securebits
  * that keep capabilities while a thread creates files for other users), so it is called before
  * other threads are started. Returns 0 and the file system, or a negative errno with *why a static
  * text that says which step failed. */
-int local_fs_new(const char *path, LocalModel model, Fs **fs, const char **why);
+int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const char **why);
 
 /* Frees a file system none of whose nodes is left. */
 void local_fs_free(Fs *fs);

@@ -30,7 +30,7 @@ typedef struct LocalDevice {
 
 typedef struct LocalFs {
     Fs base;
-    LocalModel model;
+    ExportOptions options;
     int root_fd;
     int proc_fd;     /* /proc/self/fd: the way from a descriptor to opening it anew */
     bool contained;  /* the export is a mount of our own: ".." cannot leave it */

@@ -64,7 +64,7 @@ static bool has_prefix(const char *name, const char *prefix)
 static bool is_served(const LocalFs *fs, const char *name)
 {
     if (has_prefix(name, "system.posix_acl_"))
-        return fs->model == LOCAL_PASSTHROUGH;
+        return fs->options.model == MODEL_PASSTHROUGH;
     return has_prefix(name, "user.") || has_prefix(name, "security.") ||
            has_prefix(name, "trusted.");
 }

@@ -36,11 +36,13 @@ static void lock_released(void *context)
         lock_waits_poke(session->lock_waits);
 }
 
-Session *session_new(Fs *fs, const SessionLimits *limits, void (*wake)(void *), void *context)
+Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *limits,
+                     void (*wake)(void *), void *context)
 {
     Session *session = g_new0(Session, 1);
 
     session->fs = fs;
+    session->options = *options;
     session->limits = *limits;
     session->pool = pool_new(limits->max_threads);
     session->buffers = buffer_pool_new(KEPT_BUFFERS);

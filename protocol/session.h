@@ -12,6 +12,7 @@
 
 #include "common/buffer.h"
 #include "common/log.h"
+#include "protocol/export_options.h"
 #include "protocol/lock_wait.h"
 #include "protocol/request.h"
 #include "protocol/tags.h"
@@ -71,6 +72,7 @@ typedef struct SessionState {
 
 struct Session {
     Fs *fs; /* borrowed */
+    ExportOptions options;
     Pool *pool;
     BufferPool *buffers;
     XattrQuota xattrs;
@@ -104,7 +106,8 @@ struct Session {
 
 /* A new session over `fs`, without channels. `wake` must make the reader call session_tend() soon,
  * also when it sleeps. */
-Session *session_new(Fs *fs, const SessionLimits *limits, void (*wake)(void *), void *context);
+Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *limits,
+                     void (*wake)(void *), void *context);
 
 /* Adds a channel, before the first request. `channel` must outlive the session. */
 void session_add_channel(Session *session, Channel *channel);

@@ -15,7 +15,7 @@ bool link_setup_equal(const LinkSetup *a, const LinkSetup *b)
             a->event_channel[ring] != b->event_channel[ring])
             return false;
     }
-    return strcmp(a->security_model, b->security_model) == 0 && strcmp(a->path, b->path) == 0;
+    return a->options.model == b->options.model && strcmp(a->path, b->path) == 0;
 }
 
 int link_send(int fd, const LinkMessage *message)
@@ -35,7 +35,6 @@ int link_receive(int fd, LinkMessage *message)
         return errno == ECONNRESET ? 0 : -errno;
     if ((size_t)received != sizeof(*message) || message->version != LINK_VERSION)
         return -EPROTO;
-    message->setup.security_model[sizeof(message->setup.security_model) - 1] = '\0';
     message->setup.path[sizeof(message->setup.path) - 1] = '\0';
     message->text[sizeof(message->text) - 1] = '\0';
     return 1;

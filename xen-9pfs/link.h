@@ -28,8 +28,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "protocol/export_options.h"
+
 enum {
-    LINK_VERSION = 1,
+    LINK_VERSION = 2,
     LINK_LISTEN_FD = 3,
     LINK_MAX_RINGS = 8,
     LINK_TEXT_SIZE = 512,
@@ -42,7 +44,7 @@ typedef struct LinkSetup {
     uint32_t n_rings;                       /* 1 ... LINK_MAX_RINGS */
     uint32_t ring_ref[LINK_MAX_RINGS];      /* grant reference of each ring's interface page */
     uint32_t event_channel[LINK_MAX_RINGS]; /* the frontend's port of each ring */
-    char security_model[32];                /* "none" or "passthrough" */
+    ExportOptions options;                  /* how to serve it */
     char path[PATH_MAX];                    /* the export, an absolute path */
 } LinkSetup;
 
@@ -69,7 +71,8 @@ typedef struct LinkMessage {
     char text[LINK_TEXT_SIZE]; /* what went wrong, in FAILED, and in HELLO with LINK_STATE_FAILED */
 } LinkMessage;
 
-/* True when both describe the same export to the same frontend over the same rings. */
+/* True when both describe the same export to the same frontend over the same rings. Other options
+ * than the security model may differ: those that a worker started with stay in force. */
 bool link_setup_equal(const LinkSetup *a, const LinkSetup *b);
 
 /* Sends one message. Returns 0 or a negative errno; never blocks (-EAGAIN when the peer does not

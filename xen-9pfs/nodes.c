@@ -192,7 +192,6 @@ static bool read_path(const Nodes *nodes, LinkSetup *setup, GError **error)
 
 static bool read_security_model(const Nodes *nodes, LinkSetup *setup, GError **error)
 {
-    static const char *const models[] = {"none", "passthrough", NULL};
     g_autofree char *model = NULL;
     int rc = xenstore_read_string(nodes->store, XBT_NULL, nodes->backend, "security_model", &model);
 
@@ -200,18 +199,18 @@ static bool read_security_model(const Nodes *nodes, LinkSetup *setup, GError **e
         set_error(error, -rc, "the device has no security_model; use none or passthrough");
         return false;
     }
-    if (!g_strv_contains(models, model)) {
+    if (!security_model_parse(model, &setup->options.model)) {
         g_autofree char *shown = log_escape(model, strlen(model));
 
         set_error(error, EINVAL, "unknown security_model \"%s\"; use none or passthrough", shown);
         return false;
     }
-    g_strlcpy(setup->security_model, model, sizeof(setup->security_model));
     return true;
 }
 
 bool nodes_read_config(const Nodes *nodes, LinkSetup *setup, GError **error)
 {
+    setup->options = export_default_options;
     return read_path(nodes, setup, error) && read_security_model(nodes, setup, error);
 }
 

@@ -179,15 +179,10 @@ static bool open_xen(Worker *w)
 
 static bool open_export(Worker *w)
 {
-    LocalModel model;
     const char *why;
     int error;
 
-    if (!local_model_parse(w->setup.security_model, &model)) {
-        fail(w, "unknown security model");
-        return false;
-    }
-    error = local_fs_new(w->setup.path, model, &w->fs, &why);
+    error = local_fs_new(w->setup.path, &w->setup.options, &w->fs, &why);
     if (error) {
         fail(w, "%s: %s: %s", w->setup.path, why, g_strerror(-error));
         return false;
@@ -232,13 +227,13 @@ static void start_serving(Worker *w, const LinkSetup *setup)
     prctl(PR_SET_NAME, title);
     if (!open_xen(w) || !open_export(w))
         return;
-    w->session = session_new(w->fs, &session_default_limits, wake, w);
+    w->session = session_new(w->fs, &setup->options, &session_default_limits, wake, w);
     if (!open_rings(w))
         return;
     w->state = LINK_STATE_READY;
     send_message(w, LINK_READY);
     log_info("serving %s over %u rings, security_model=%s", setup->path, setup->n_rings,
-             setup->security_model);
+             security_model_name(setup->options.model));
 }
 
 /* Lets go of everything, in the reverse order. */

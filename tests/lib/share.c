@@ -24,7 +24,7 @@ static void set_up(Share *s, gconstpointer parent)
     g_assert_cmpint(g_mkdir(s->outside, 0777), ==, 0);
     g_assert_true(
         g_file_set_contents_full(secret, "secret", -1, G_FILE_SET_CONTENTS_NONE, 0666, NULL));
-    g_assert_cmpint(local_fs_new(s->export, LOCAL_NONE, &s->fs, &why), ==, 0);
+    g_assert_cmpint(local_fs_new(s->export, &export_default_options, &s->fs, &why), ==, 0);
     s->ts = test_session_new(s->fs, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
     s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
     client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);

@@ -415,7 +415,8 @@ TestSession *test_session_new(Fs *fs, unsigned n_channels, uint32_t max_message,
     g_cond_init(&ts->changed);
     g_queue_init(&ts->replies);
     ts->reader = g_thread_self();
-    ts->session = session_new(fs, limits ? limits : &session_default_limits, wake, ts);
+    ts->session = session_new(fs, &export_default_options,
+                              limits ? limits : &session_default_limits, wake, ts);
     ts->n_channels = n_channels;
     for (unsigned i = 0; i < n_channels; i++)
         init_channel(ts, &ts->channels[i], max_message);

@@ -374,7 +374,7 @@ static void test_qids_across_mounts(Share *s, gconstpointer unused)
     share_put(s, "b/file", "x");
     for (unsigned round = 0; round < 2; round++) {
         Fs *fs;
-        g_assert_cmpint(local_fs_new(s->export, LOCAL_NONE, &fs, &why), ==, 0);
+        g_assert_cmpint(local_fs_new(s->export, &export_default_options, &fs, &why), ==, 0);
         TestSession *ts = test_session_new(fs, 1, TEST_MAX_MESSAGE, NULL);
         Client c = {.ts = ts, .tag = 1};
 

@@ -312,21 +312,21 @@ static void test_bad_exports(void)
     const char *why = NULL;
     Fs *fs;
 
-    g_assert_cmpint(local_fs_new("/does/not/exist", LOCAL_NONE, &fs, &why), ==, -ENOENT);
+    g_assert_cmpint(local_fs_new("/does/not/exist", &export_default_options, &fs, &why), ==, -ENOENT);
     g_assert_nonnull(why);
-    g_assert_cmpint(local_fs_new("/etc/passwd", LOCAL_NONE, &fs, &why), ==, -ENOTDIR);
+    g_assert_cmpint(local_fs_new("/etc/passwd", &export_default_options, &fs, &why), ==, -ENOTDIR);
     g_assert_nonnull(why);
 }
 
 static void test_models(void)
 {
-    LocalModel model;
+    SecurityModel model;
 
-    g_assert_true(local_model_parse("none", &model) && model == LOCAL_NONE);
-    g_assert_true(local_model_parse("passthrough", &model) && model == LOCAL_PASSTHROUGH);
-    g_assert_false(local_model_parse("", &model));
-    g_assert_false(local_model_parse("None", &model));
-    g_assert_false(local_model_parse("none ", &model));
+    g_assert_true(security_model_parse("none", &model) && model == MODEL_NONE);
+    g_assert_true(security_model_parse("passthrough", &model) && model == MODEL_PASSTHROUGH);
+    g_assert_false(security_model_parse("", &model));
+    g_assert_false(security_model_parse("None", &model));
+    g_assert_false(security_model_parse("none ", &model));
 }
 
 int main(int argc, char **argv)

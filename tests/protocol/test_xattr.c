@@ -381,7 +381,7 @@ static void test_passthrough_has_acl(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s) || !put_acl(s))
         return;
-    ((LocalFs *)s->fs)->model = LOCAL_PASSTHROUGH;
+    ((LocalFs *)s->fs)->options.model = MODEL_PASSTHROUGH;
     g_assert_cmpint(get(c, FILE_FID, "system.posix_acl_access", value, sizeof(value)), ==,
                     sizeof(acl));
     g_assert_true(memcmp(value, acl, sizeof(acl)) == 0);
