@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { EXPECT_MS = 5000, POLL_US = 5000, N_DOMAINS = 3 };
+enum { EXPECT_MS = 20000, POLL_US = 5000, N_DOMAINS = 3 };
 
 void fixture_open(Fixture *fixture)
 {
@@ -126,9 +126,10 @@ unsigned count_log(const Fixture *fixture, const char *text)
     return count;
 }
 
-pid_t last_worker(const Fixture *fixture)
+pid_t last_worker(const Fixture *fixture, const Slot *slot)
 {
-    static const char before[] = "connected: worker ";
+    g_autofree char *before = g_strdup_printf("domain %u device %u: connected: worker ",
+                                              slot->device.domid, slot->device.devid);
     g_autofree char *log = NULL;
 
     expect_log(fixture, before);

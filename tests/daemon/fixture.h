@@ -52,8 +52,8 @@ void expect_log(const Fixture *fixture, const char *text);
 /* How often `text` is in the log. */
 unsigned count_log(const Fixture *fixture, const char *text);
 
-/* The process id of the worker that connected last. */
-pid_t last_worker(const Fixture *fixture);
+/* The process id of the worker that connected last for the device of `slot`. */
+pid_t last_worker(const Fixture *fixture, const Slot *slot);
 
 /* A device of kind xen_9pfs whose frontend has connected. */
 Slot *connected_slot(const Fixture *fixture, uint32_t domid, uint32_t devid);

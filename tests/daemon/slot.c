@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPECT_MS = 5000, POLL_US = 1000, SETTLE_US = 20000, ROOT_FID = 1, FILE_FID = 2, TAG = 7 };
+enum { EXPECT_MS = 20000, POLL_US = 1000, SETTLE_US = 20000, ROOT_FID = 1, FILE_FID = 2, TAG = 7 };
 
 /* One write of the state node gives one watch event; what the node says when the event is read
  * may be the value of a later write. */

@@ -13,7 +13,7 @@ static void test_worker_killed(Fixture *fixture, const void *data)
     Slot *slot = connected_slot(fixture, 1, 0);
 
     (void)data;
-    g_assert_no_errno(kill(last_worker(fixture), SIGKILL));
+    g_assert_no_errno(kill(last_worker(fixture, slot), SIGKILL));
     slot_expect(slot, XenbusStateClosing);
     slot_set_frontend(slot, XenbusStateClosed);
     expect_refused(fixture, slot, "1 2 4 5 6", "was killed by signal 9 (Killed)");
@@ -29,11 +29,11 @@ static void test_worker_stuck(Fixture *fixture, const void *data)
     Slot *slot = connected_slot(fixture, 1, 0);
 
     (void)data;
-    g_assert_no_errno(kill(last_worker(fixture), SIGSTOP));
+    g_assert_no_errno(kill(last_worker(fixture, slot), SIGSTOP));
     slot_ask_remove(slot);
     slot_set_frontend(slot, XenbusStateClosed);
     g_assert_false(slot_wait(slot, XenbusStateClosed, 1500));
-    g_assert_true(slot_wait(slot, XenbusStateClosed, 2500));
+    g_assert_true(slot_wait(slot, XenbusStateClosed, 20000));
     finish(fixture, slot);
 }
 
@@ -50,7 +50,7 @@ static void test_adoption(Fixture *fixture, const void *data)
 {
     Slot *slot = connected_slot(fixture, 1, 0);
     g_autofree char *line =
-        g_strdup_printf("domain 1 device 0: worker %d goes on serving", (int)last_worker(fixture));
+        g_strdup_printf("domain 1 device 0: worker %d goes on serving", (int)last_worker(fixture, slot));
 
     (void)data;
     slot_open_file(slot, "hello");
@@ -86,7 +86,7 @@ static void test_adoption_after_end(Fixture *fixture, const void *data)
 static void test_adopted_worker_killed(Fixture *fixture, const void *data)
 {
     Slot *slot = connected_slot(fixture, 1, 0);
-    pid_t worker = last_worker(fixture);
+    pid_t worker = last_worker(fixture, slot);
 
     (void)data;
     restart_supervisor(fixture);
@@ -103,10 +103,10 @@ static void test_adopted_worker_stuck(Fixture *fixture, const void *data)
     Slot *slot = connected_slot(fixture, 1, 0);
 
     (void)data;
-    g_assert_no_errno(kill(last_worker(fixture), SIGSTOP));
+    g_assert_no_errno(kill(last_worker(fixture, slot), SIGSTOP));
     restart_supervisor(fixture);
     slot_ask_remove(slot);
-    g_assert_true(slot_wait(slot, XenbusStateClosed, 9500));
+    g_assert_true(slot_wait(slot, XenbusStateClosed, 20000));
     finish(fixture, slot);
 }
 
@@ -114,7 +114,7 @@ static void test_adopted_worker_stuck(Fixture *fixture, const void *data)
 static void test_worker_lost_meanwhile(Fixture *fixture, const void *data)
 {
     Slot *slot = connected_slot(fixture, 1, 0);
-    pid_t worker = last_worker(fixture);
+    pid_t worker = last_worker(fixture, slot);
 
     (void)data;
     fixture_kill_supervisor(fixture);
