@@ -406,8 +406,9 @@ static void init_channel(TestSession *ts, TestChannel *c, uint32_t max_message)
     session_add_channel(ts->session, &c->channel);
 }
 
-TestSession *test_session_new(Fs *fs, unsigned n_channels, uint32_t max_message,
-                              const SessionLimits *limits)
+TestSession *test_session_new_with_options(Fs *fs, const ExportOptions *options,
+                                           unsigned n_channels, uint32_t max_message,
+                                           const SessionLimits *limits)
 {
     TestSession *ts = g_new0(TestSession, 1);
 
@@ -415,12 +416,18 @@ TestSession *test_session_new(Fs *fs, unsigned n_channels, uint32_t max_message,
     g_cond_init(&ts->changed);
     g_queue_init(&ts->replies);
     ts->reader = g_thread_self();
-    ts->session = session_new(fs, &export_default_options,
-                              limits ? limits : &session_default_limits, wake, ts);
+    ts->session = session_new(fs, options, limits ? limits : &session_default_limits, wake, ts);
     ts->n_channels = n_channels;
     for (unsigned i = 0; i < n_channels; i++)
         init_channel(ts, &ts->channels[i], max_message);
     return ts;
+}
+
+TestSession *test_session_new(Fs *fs, unsigned n_channels, uint32_t max_message,
+                              const SessionLimits *limits)
+{
+    return test_session_new_with_options(fs, &export_default_options, n_channels, max_message,
+                                         limits);
 }
 
 Session *test_session_session(TestSession *ts)

@@ -31,6 +31,11 @@ enum { TEST_MAX_MESSAGE = 64 * 1024 };
 TestSession *test_session_new(Fs *fs, unsigned n_channels, uint32_t max_message,
                               const SessionLimits *limits);
 
+/* The same for an export that is served with `options`; those above have none. */
+TestSession *test_session_new_with_options(Fs *fs, const ExportOptions *options,
+                                           unsigned n_channels, uint32_t max_message,
+                                           const SessionLimits *limits);
+
 /* Stops the session, as when the frontend goes away, and frees it. Checks that no request is left
  * over. Replies that nobody looked at are dropped. */
 void test_session_free(TestSession *ts);
