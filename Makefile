@@ -68,6 +68,7 @@ SCRIPTS := tests/test-install
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk
+-include tests/fuzz/fuzz.mk
 
 .PHONY: tests check check-quick check-all real-xen demo
 tests: all $(TESTS)
@@ -132,6 +133,7 @@ help:
 	@echo 'make check           build and run all tests, also under sanitizers and on real Xen'
 	@echo 'make check-quick     only the tests of this build that need no Xen'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
+	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
 	@echo 'make demo            show it working in a guest; SHARE=DIR SHELL=1 for a shell there'
 	@echo 'make install         DESTDIR, prefix, sbindir, libexecdir, mandir, unitdir, XEN_LIBEXEC_BIN'
 	@echo 'make uninstall       remove what install put there'
