@@ -19,4 +19,6 @@ fuzz:
 	@tests/fuzz/setup
 	@$(MAKE) --no-print-directory -j$(JOBS) fuzz-targets BUILD=build-fuzz CC=clang FUZZ_ENGINE=engine \
 	    SANITIZE=fuzzer,address,undefined WARNINGS=-Wall
+	@$(MAKE) --no-print-directory -j$(JOBS) tests SANITIZE=address,undefined
+	@build-address-undefined/tests/ring/test_hostile -m slow
 	@tests/fuzz/run $(FUZZ_SECONDS) $(patsubst $(BUILD)/%,build-fuzz/%,$(FUZZ_TARGETS))

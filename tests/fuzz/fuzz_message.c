@@ -2,7 +2,7 @@
 /* Messages made by chance; see fuzz.h. */
 #include <string.h>
 
-#include "protocol/codec.h"
+#include "protocol/wire.h"
 #include "tests/fuzz/fuzz.h"
 
 uint64_t fuzz_number(FuzzInput *input, unsigned n_bytes)
@@ -161,7 +161,7 @@ static void put_data(FuzzInput *input, GByteArray *message)
         g_byte_array_append(message, &byte, 1);
 }
 
-static void set_size(GByteArray *message, unsigned at, unsigned n_bytes, size_t size)
+static void set_number(GByteArray *message, unsigned at, unsigned n_bytes, size_t size)
 {
     for (unsigned i = 0; i < n_bytes; i++)
         message->data[at + i] = (uint8_t)(size >> (8 * i));
@@ -192,8 +192,8 @@ static void put_stat(FuzzInput *input, GByteArray *message)
         for (unsigned i = 0; i < 3; i++)
             put_wish(input, message, 4);
     }
-    set_size(message, start, 2, message->len - start - 2);
-    set_size(message, start + 2, 2, message->len - start - 4);
+    set_number(message, start, 2, message->len - start - 2);
+    set_number(message, start + 2, 2, message->len - start - 4);
 }
 
 static void put_field(FuzzInput *input, GByteArray *message, char kind)
@@ -262,5 +262,7 @@ void fuzz_message(FuzzInput *input, GByteArray *message)
         put_field(input, message, *kind);
     if (fuzz_chance(input, 20))
         spoil(input, message);
-    write_header(message->data, message->len, type, (uint16_t)fuzz_pick(input, 12));
+    set_number(message, 0, 4, message->len);
+    message->data[4] = type;
+    set_number(message, 5, 2, fuzz_pick(input, 12));
 }
