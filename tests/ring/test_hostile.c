@@ -209,8 +209,11 @@ static void connect_somehow(Attack *a)
     if (chance(8) == 0)
         spoil_interface(a);
     slot_set_frontend(a->slot, XenbusStateInitialised);
-    if (chance(6) > 0 && slot_wait(a->slot, XenbusStateConnected, 1000))
-        slot_set_frontend(a->slot, XenbusStateConnected);
+    if (chance(6) == 0 || !slot_wait(a->slot, XenbusStateConnected, 1000))
+        return;
+    slot_set_frontend(a->slot, XenbusStateConnected);
+    if (chance(2) == 0) /* then what follows finds a session, and fids */
+        slot_open_file(a->slot, "hello");
 }
 
 static void end_somehow(Attack *a, const Fixture *fixture)
