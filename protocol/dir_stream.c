@@ -19,6 +19,7 @@ typedef struct Position {
 
 struct DirStream {
     FsFile *dir; /* borrowed from the fid */
+    bool is_top;
     Dialect dialect;
     pthread_mutex_t lock; /* guards: */
     Position last;        /* where the last read began */
@@ -40,11 +41,12 @@ typedef struct Step {
     size_t names_size; /* bytes of records, theirs included, at least */
 } Step;
 
-DirStream *dir_stream_new(FsFile *dir, Dialect dialect)
+DirStream *dir_stream_new(FsFile *dir, bool is_top, Dialect dialect)
 {
     DirStream *stream = g_new0(DirStream, 1);
 
     stream->dir = dir;
+    stream->is_top = is_top;
     stream->dialect = dialect;
     pthread_mutex_init(&stream->lock, NULL);
     return stream;
@@ -81,12 +83,13 @@ static bool take_name(void *context, const FsEntry *entry)
 }
 
 /* The node called `name`; the caller unrefs it. */
-static int find_node(FsNode *dir, char *name, FsNode **node)
+static int find_node(const DirStream *stream, char *name, FsNode **node)
 {
+    FsNode *dir = stream->dir->node;
     unsigned n_walked;
     Qid qid;
 
-    if (strcmp(name, ".") == 0) {
+    if (strcmp(name, ".") == 0 || (stream->is_top && strcmp(name, "..") == 0)) {
         *node = fs_node_ref(dir);
         return 0;
     }
@@ -102,7 +105,7 @@ static int add_record(Step *step, Name *name, Position *at, size_t *done)
     StatRecord record;
     StatText text;
     size_t size;
-    int error = find_node(stream->dir->node, name->text, &node);
+    int error = find_node(stream, name->text, &node);
 
     if (error)
         return error;

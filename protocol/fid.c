@@ -37,6 +37,19 @@ Fid *fid_new(uint32_t uid, FsNode *node, FsFile *file, int flags)
     return fid;
 }
 
+Fid *fid_new_from(const Fid *from, FsNode *node, FsFile *file, int flags)
+{
+    Fid *fid = fid_new(from->uid, node, file, flags);
+
+    fid->top = from->top ? fs_node_ref(from->top) : NULL;
+    return fid;
+}
+
+bool fid_is_top(const Fid *fid)
+{
+    return fid->node == fid->top;
+}
+
 Fid *fid_ref(Fid *fid)
 {
     g_atomic_ref_count_inc(&fid->refs);
@@ -56,6 +69,7 @@ void fid_unref(Fid *fid)
     xattr_free(fid->xattr);
     fs_file_unref(fid->file);
     fs_node_unref(fid->node);
+    fs_node_unref(fid->top);
     g_free(fid);
 }
 

@@ -21,6 +21,7 @@ typedef struct DirStream DirStream; /* dir_stream.h */
 typedef struct Fid {
     gatomicrefcount refs;
     uint32_t uid; /* n_uname of the attach it descends from */
+    FsNode *top;  /* the directory of that attach, where ".." ends; NULL: the root of the tree */
     FsNode *node;
     FsFile *file; /* NULL unless open */
     int flags;    /* host open flags, when open */
@@ -41,6 +42,14 @@ typedef struct FidTable FidTable;
 
 /* A new fid for `node` (and `file`, or NULL), owned by user `uid`; takes a reference on each. */
 Fid *fid_new(uint32_t uid, FsNode *node, FsFile *file, int flags);
+
+/* The same, in the name of `from`: for its user, and with its root. */
+Fid *fid_new_from(const Fid *from, FsNode *node, FsFile *file, int flags);
+
+/* Whether the fid stands for the directory below the root that its client has attached to. As long
+ * as it does, fid->node is fid->top itself. */
+bool fid_is_top(const Fid *fid);
+
 Fid *fid_ref(Fid *fid);
 void fid_unref(Fid *fid); /* NULL is allowed */
 

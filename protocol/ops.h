@@ -85,6 +85,10 @@ void clunk_fid(Request *r);
 int check_name(const char *name);
 int check_new_name(const char *name, int error_for_dots);
 
+/* Removes the file that `fid` stands for. The directory that a client has attached to is its root,
+ * and cannot be removed: -EBUSY. */
+int remove_node(const Fid *fid);
+
 /* Who owns what fid `fid` creates with group `gid`. */
 FsOwner fid_owner(const Fid *fid, uint32_t gid);
 

@@ -50,7 +50,7 @@ int reply_opened(Request *r, FsFile *file, int flags)
     int error = node->fs->ops->getattr(node, file, NULL, &qid);
 
     if (!error) {
-        request_stage_fid(r, r->t.fid, fid, fid_new(fid->uid, node, file, flags));
+        request_stage_fid(r, r->t.fid, fid, fid_new_from(fid, node, file, flags));
         write_qid(w, &qid);
         write_u32(w, S_ISDIR(node->type) ? 0 : iounit_for_open(r, flags));
     }
@@ -155,6 +155,7 @@ int op_fsync(Request *r)
 
 /* Where Treaddir's entries go. */
 typedef struct EntryList {
+    const Qid *parent; /* of "..", when the client's root is not the file system's; or NULL */
     ByteWriter *w;
     size_t end; /* what w->used may reach */
     bool refused;
@@ -164,12 +165,13 @@ static bool add_entry(void *context, const FsEntry *entry)
 {
     EntryList *list = context;
     size_t length = strlen(entry->name);
+    bool parent = list->parent && strcmp(entry->name, "..") == 0;
 
     if (list->w->used + P9_DIRENT_OVERHEAD + length > list->end) {
         list->refused = true;
         return false;
     }
-    write_qid(list->w, &entry->qid);
+    write_qid(list->w, parent ? list->parent : &entry->qid);
     write_u64(list->w, entry->next);
     write_u8(list->w, entry->type);
     write_string(list->w, entry->name, length);
@@ -182,12 +184,19 @@ int op_readdir(Request *r)
     uint32_t count = MIN(r->t.io.count, r->msize - P9_RREAD_OVERHEAD);
     EntryList list = {.end = P9_RREAD_OVERHEAD + (size_t)count};
     FsFile *file = r->fid->file;
-    int error;
+    int error = 0;
+    Qid top;
 
     if (!file)
         return -EBADF;
     if (!S_ISDIR(file->node->type))
         return -ENOTDIR;
+    if (fid_is_top(r->fid)) {
+        error = file->node->fs->ops->getattr(file->node, file, NULL, &top);
+        list.parent = &top;
+    }
+    if (error)
+        return error;
     list.w = request_reply(r, sizeof(uint32_t) + count);
     if (!list.w)
         return -ENOMEM;

@@ -45,7 +45,8 @@ static int finish_open(Request *r, FsFile *file, int flags, uint8_t mode)
     if (error)
         return error;
     if (directory && r->dialect != DIALECT_9P2000_L)
-        r->stage.fid->stream = dir_stream_new(r->stage.fid->file, r->dialect);
+        r->stage.fid->stream =
+            dir_stream_new(r->stage.fid->file, fid_is_top(r->stage.fid), r->dialect);
     r->stage.fid->remove_on_clunk = mode & P9_ORCLOSE;
     return 0;
 }
@@ -94,7 +95,7 @@ static void finish_create(Request *r, FsNode *node, const Qid *qid)
 
     write_qid(w, qid);
     write_u32(w, 0);
-    request_stage_fid(r, r->t.fid, r->fid, fid_new(r->fid->uid, node, NULL, 0));
+    request_stage_fid(r, r->t.fid, r->fid, fid_new_from(r->fid, node, NULL, 0));
 }
 
 /* The same for what bears the name now. */

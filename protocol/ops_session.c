@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Operations on the conversation: Tversion, Tattach, Tclunk. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/trace.h"
 #include "protocol/ops.h"
@@ -57,22 +59,84 @@ static uint32_t attached_user(const Request *r)
     return uid;
 }
 
-int op_attach(Request *r)
+/* Clients without a wish say so in one of these ways. */
+static bool means_root(const char *aname)
 {
-    Fs *fs = r->session->fs;
-    FsNode *root;
+    return *aname == '\0' || strcmp(aname, "/") == 0 || strcmp(aname, "root") == 0;
+}
+
+/* Moves *at, a reference, to what is called `name` in it. "." and no name are what it is. */
+static int step(FsNode **at, char *name)
+{
+    unsigned n_walked;
+    FsNode *next;
     Qid qid;
     int error;
 
-    error = fs->ops->root(fs, &root);
+    if (*name == '\0')
+        return 0;
+    error = check_name(name);
+    if (!error)
+        error = (*at)->fs->ops->walk(*at, 1, &name, false, &next, &qid, &n_walked);
     if (error)
         return error;
-    error = fs->ops->getattr(root, NULL, NULL, &qid);
-    if (!error) {
-        request_stage_fid(r, r->t.fid, NULL, fid_new(attached_user(r), root, NULL, 0));
-        reply_qid(r, &qid);
-    }
-    fs_node_unref(root);
+    fs_node_unref(*at);
+    *at = next;
+    return 0;
+}
+
+/* Moves *at, a reference to the root, to the directory at the path `aname`. No symbolic link is
+ * followed, and ".." does not leave the tree. */
+static int walk_path(FsNode **at, const char *aname)
+{
+    g_auto(GStrv) names = NULL;
+    int error = 0;
+
+    if (strlen(aname) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    names = g_strsplit(aname, "/", -1);
+    for (char **name = names; *name && !error; name++)
+        error = step(at, *name);
+    if (!error && !S_ISDIR((*at)->type))
+        error = -ENOTDIR;
+    return error;
+}
+
+/* Makes a fid for the directory `node`. `is_root` tells that it is the tree's root. */
+static int attach(Request *r, FsNode *node, bool is_root)
+{
+    Fid *fid;
+    Qid qid;
+    int error = node->fs->ops->getattr(node, NULL, NULL, &qid);
+
+    if (error)
+        return error;
+    fid = fid_new(attached_user(r), node, NULL, 0);
+    if (!is_root)
+        fid->top = fs_node_ref(node);
+    request_stage_fid(r, r->t.fid, NULL, fid);
+    return reply_qid(r, &qid);
+}
+
+/* Tattach: aname is the path of a directory below the root, which then is the root for the client.
+ * There may be several at the same time. */
+int op_attach(Request *r)
+{
+    Fs *fs = r->session->fs;
+    bool is_root = means_root(r->t.attach.aname);
+    FsNode *node;
+    int error;
+
+    if (!is_root && r->nowait)
+        return -EAGAIN;
+    error = fs->ops->root(fs, &node);
+    if (error)
+        return error;
+    if (!is_root)
+        error = walk_path(&node, r->t.attach.aname);
+    if (!error)
+        error = attach(r, node, is_root);
+    fs_node_unref(node);
     return error;
 }
 
@@ -80,7 +144,6 @@ int op_attach(Request *r)
  * the attribute that was written could not be stored. */
 int op_clunk(Request *r)
 {
-    FsNode *node = r->fid->node;
     bool removes = r->fid->remove_on_clunk;
     bool stores = r->fid->xattr && xattr_is_pending(r->fid->xattr);
 
@@ -89,5 +152,5 @@ int op_clunk(Request *r)
     clunk_fid(r);
     if (stores)
         return clunk_xattr(r);
-    return removes ? node->fs->ops->remove(node) : 0;
+    return removes ? remove_node(r->fid) : 0;
 }

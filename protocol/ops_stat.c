@@ -25,9 +25,11 @@ int op_stat(Request *r)
 
     if (r->nowait && S_ISLNK(node->type)) /* its target may have to be read */
         return -EAGAIN;
-    error = node->fs->ops->name(node, r->nowait, name);
+    error = fid_is_top(r->fid) ? 0 : node->fs->ops->name(node, r->nowait, name);
     if (error == -EAGAIN)
         return error;
+    if (fid_is_top(r->fid))
+        g_strlcpy(name, "/", sizeof(name));
     if (error) /* it lies too deep for a path: better no name than no attributes */
         name[0] = '\0';
     error = stat_describe(node, r->fid->file, name, r->dialect, &text, &record);
@@ -122,7 +124,7 @@ int op_wstat(Request *r)
     if (!error)
         error = stat_read_change(record, r->dialect, &attr, &change);
     if (!error && name)
-        error = check_new_name(name, -EISDIR);
+        error = fid_is_top(r->fid) ? -EBUSY : check_new_name(name, -EISDIR);
     if (error)
         return error;
     return name || change.valid ? change_file(r->fid, name, &change, &attr) : sync_node(r->fid);

@@ -32,6 +32,66 @@ static void write_walked(ByteWriter *w, const Qid *qids, unsigned n)
         write_qid(w, &qids[i]);
 }
 
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* True when the `n` names may come to the top of a fid that has one of its own. */
+static bool may_reach_top(const Request *r, unsigned n)
+{
+    for (unsigned i = 0; r->fid->top && i < n; i++) {
+        if (is_dots(r->t.walk.names[i]))
+            return true;
+    }
+    return false;
+}
+
+/* One step of a walk below `top`: it ends at the top's own node when it comes there. */
+static int step_below_top(FsNode *top, const Qid *top_qid, FsNode *at, char *name, bool nowait,
+                          FsNode **next, Qid *qid)
+{
+    unsigned n_walked;
+    int error;
+
+    if (at == top && is_dots(name)) {
+        *next = fs_node_ref(top);
+        *qid = *top_qid;
+        return 0;
+    }
+    error = at->fs->ops->walk(at, 1, &name, nowait, next, qid, &n_walked);
+    if (!error && qid->path == top_qid->path) {
+        fs_node_unref(*next);
+        *next = fs_node_ref(top);
+    }
+    return error;
+}
+
+/* As FsOps.walk, for a client whose root is another directory than the file system's. */
+static int walk_below_top(Request *r, FsNode *from, unsigned n, FsNode **node, Qid *qids,
+                          unsigned *n_walked)
+{
+    FsNode *top = r->fid->top;
+    FsNode *at = fs_node_ref(from);
+    FsNode *next;
+    Qid top_qid;
+    int error = top->fs->ops->getattr(top, NULL, NULL, &top_qid);
+
+    *n_walked = 0;
+    while (!error && *n_walked < n) {
+        error = step_below_top(top, &top_qid, at, r->t.walk.names[*n_walked], r->nowait, &next,
+                               &qids[*n_walked]);
+        if (error)
+            break;
+        fs_node_unref(at);
+        at = next;
+        ++*n_walked;
+    }
+    *node = error ? NULL : fs_node_ref(at);
+    fs_node_unref(at);
+    return *n_walked == 0 || error == -EAGAIN || error == -EINTR ? error : 0;
+}
+
 /* Walks the `n` valid names of the message. On complete success *node is where they lead. */
 static int walk_names(Request *r, FsNode *from, unsigned n, FsNode **node, Qid *qids,
                       unsigned *n_walked)
@@ -42,7 +102,10 @@ static int walk_names(Request *r, FsNode *from, unsigned n, FsNode **node, Qid *
         *node = fs_node_ref(from);
         return 0;
     }
-    error = from->fs->ops->walk(from, n, r->t.walk.names, r->nowait, node, qids, n_walked);
+    if (may_reach_top(r, n))
+        error = walk_below_top(r, from, n, node, qids, n_walked);
+    else
+        error = from->fs->ops->walk(from, n, r->t.walk.names, r->nowait, node, qids, n_walked);
     if (!error && *node && n < r->t.walk.n_names) { /* an invalid name comes next */
         fs_node_unref(*node);
         *node = NULL;
@@ -72,7 +135,7 @@ int op_walk(Request *r)
         return error;
     if (node)
         request_stage_fid(r, r->t.walk.newfid, moves ? fid : NULL,
-                          fid_new(fid->uid, node, NULL, 0));
+                          fid_new_from(fid, node, NULL, 0));
     fs_node_unref(node);
     write_walked(w, qids, n_walked);
     return 0;
@@ -132,6 +195,8 @@ int op_rename(Request *r)
     FsNode *node = r->fid->node;
     int error = check_new_name(r->t.rename.name, -EISDIR);
 
+    if (!error && fid_is_top(r->fid))
+        error = -EBUSY;
     return error ? error : node->fs->ops->rename(node, r->fid2->node, r->t.rename.name);
 }
 
@@ -158,11 +223,14 @@ int op_unlinkat(Request *r)
     return error ? error : dir->fs->ops->unlinkat(dir, r->t.unlinkat.name, flags != 0);
 }
 
+int remove_node(const Fid *fid)
+{
+    return fid_is_top(fid) ? -EBUSY : fid->node->fs->ops->remove(fid->node);
+}
+
 /* Tremove: the fid is gone afterwards, also when the file could not be removed. */
 int op_remove(Request *r)
 {
-    FsNode *node = r->fid->node;
-
     clunk_fid(r);
-    return r->fid->xattr ? -EBADF : node->fs->ops->remove(node);
+    return r->fid->xattr ? -EBADF : remove_node(r->fid);
 }

@@ -45,7 +45,7 @@ static int take_snapshot(Request *r, const char *name, Xattr **xattr)
 
 static Fid *new_xattr_fid(Request *r, Xattr *xattr)
 {
-    Fid *fid = fid_new(r->fid->uid, r->fid->node, NULL, 0);
+    Fid *fid = fid_new_from(r->fid, r->fid->node, NULL, 0);
 
     fid->xattr = xattr;
     return fid;
