@@ -148,7 +148,8 @@ struct FsOps {
 
     /* Sets or removes a lock that belongs to this opening of the file: it does not hinder itself,
      * and what it has locked goes with file_free. Does not wait: -EAGAIN when another one's lock is
-     * in the way. test_lock finds such a lock, or sets the type to P9_LOCK_UNLOCK. A file system
+     * in the way. An exclusive lock on a file that is not open for writing is a shared one to all
+     * others than the session, which knows better. test_lock finds such a lock, or sets the type to P9_LOCK_UNLOCK. A file system
      * without locks has neither. */
     int (*lock)(FsFile *file, const FsLock *lock);
     int (*test_lock)(FsFile *file, FsLock *lock);

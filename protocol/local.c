@@ -16,6 +16,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "common/log.h"
+
 static int local_root(Fs *fs, FsNode **node);
 static void local_node_free(FsNode *node);
 
@@ -312,13 +314,25 @@ void local_give_away(LocalFs *fs, int dir_fd, const char *name, FsOwner owner)
  * The export
  */
 
+/* Makes a mount of our own read-only, with all below it. The session refuses changes before they come
+ * here: this is for what it might miss, and for times of last access. */
+static void seal_export(int fd)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+    if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) != 0)
+        log_notice("the read-only export's mount stays writable: %s", g_strerror(errno));
+}
+
 /* Opens the export: as a mount of our own where we may make one, so that its root is a root. */
-static int open_export(const char *path, bool *contained)
+static int open_export(LocalFs *fs, const char *path)
 {
     int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
                           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
-    *contained = fd >= 0;
+    fs->contained = fd >= 0;
+    if (fd >= 0 && fs->options.readonly)
+        seal_export(fd);
     if (fd < 0)
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
@@ -346,7 +360,7 @@ static int open_all(LocalFs *fs, const char *path, const char **why)
     int error;
 
     *why = "cannot open the export";
-    fs->root_fd = open_export(path, &fs->contained);
+    fs->root_fd = open_export(fs, path);
     if (fs->root_fd < 0)
         return fs->root_fd;
     error = identify_root(fs);

@@ -58,6 +58,8 @@ int local_open(FsNode *node, int flags, bool nowait, FsFile **file)
         return error;
     if (nowait && (flags & O_TRUNC) && node->class != FS_MEMORY)
         return -EAGAIN;
+    if (fs->options.readonly) /* where the mount is not: even reading must change nothing */
+        flags |= O_NOATIME;
     fd = local_reopen(fs, local_fd(node), flags | (nowait ? O_NONBLOCK : 0));
     if (fd == -EPERM && (flags & O_NOATIME))
         fd = local_reopen(fs, local_fd(node), flags & ~O_NOATIME);

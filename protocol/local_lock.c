@@ -34,13 +34,25 @@ static struct flock host_lock(const FsLock *lock)
     };
 }
 
+static int set_lock(int fd, struct flock *host)
+{
+    if (fcntl(fd, F_OFD_SETLK, host) == 0)
+        return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}
+
+/* The system has no exclusive locks for who may not write. */
 int local_lock(FsFile *file, const FsLock *lock)
 {
     struct flock host = host_lock(lock);
+    int fd = ((LocalFile *)file)->fd;
+    int error = set_lock(fd, &host);
 
-    if (fcntl(((LocalFile *)file)->fd, F_OFD_SETLK, &host) == 0)
-        return 0;
-    return errno == EACCES ? -EAGAIN : -errno;
+    if (error == -EBADF && host.l_type == F_WRLCK) {
+        host.l_type = F_RDLCK;
+        error = set_lock(fd, &host);
+    }
+    return error;
 }
 
 int local_test_lock(FsFile *file, FsLock *lock)

@@ -23,7 +23,7 @@ typedef struct Owner {
     uint32_t proc_id;
     char *client_id;
     FsFile *description;
-    bool writable;    /* the description */
+    bool writable;    /* the description is good for exclusive locks */
     GArray *ranges;   /* Range, in order, neither overlapping nor to be joined */
     GHashTable *fids; /* those through which it took locks; not references */
     unsigned n_waits;
@@ -213,12 +213,15 @@ static void unlock_all(LockTable *t, Owner *owner)
     free_if_idle(t, owner);
 }
 
-/* Opens the file anew, so that a lock of this type can be set. Called without the mutex. */
+/* Opens the file anew, so that a lock of this type can be set. On what is read-only, exclusive locks
+ * hold within this table and are shared ones to the system. Called without the mutex. */
 static int open_description(const Fid *fid, uint8_t type, FsFile **description)
 {
     const FsOps *ops = fid->node->fs->ops;
     int error = ops->open(fid->node, type == P9_LOCK_WRITE ? O_RDWR : O_RDONLY, false, description);
 
+    if (error == -EROFS)
+        error = ops->open(fid->node, O_RDONLY, false, description);
     switch (error) {
     case -EACCES:
     case -EPERM:

@@ -12,38 +12,44 @@ enum {
     MIN_WRITE = 8192,
 };
 
+static bool always(const Request *r)
+{
+    (void)r;
+    return true;
+}
+
 static const Op ops[] = {
-    [P9_TSTATFS] = {"Tstatfs", OP_NODE, 1, op_statfs},
-    [P9_TLOPEN] = {"Tlopen", OP_TRY, 1, op_lopen},
-    [P9_TLCREATE] = {"Tlcreate", OP_POOL, 1, op_lcreate},
-    [P9_TSYMLINK] = {"Tsymlink", OP_POOL, 1, op_symlink},
-    [P9_TMKNOD] = {"Tmknod", OP_POOL, 1, op_mknod},
-    [P9_TRENAME] = {"Trename", OP_POOL, 2, op_rename},
-    [P9_TREADLINK] = {"Treadlink", OP_POOL, 1, op_readlink},
-    [P9_TGETATTR] = {"Tgetattr", OP_NODE, 1, op_getattr},
-    [P9_TSETATTR] = {"Tsetattr", OP_POOL, 1, op_setattr},
-    [P9_TXATTRWALK] = {"Txattrwalk", OP_TRY, 1, op_xattrwalk},
-    [P9_TXATTRCREATE] = {"Txattrcreate", OP_NODE, 1, op_xattrcreate},
-    [P9_TREADDIR] = {"Treaddir", OP_POOL, 1, op_readdir},
-    [P9_TFSYNC] = {"Tfsync", OP_POOL, 1, op_fsync},
-    [P9_TLOCK] = {"Tlock", OP_POOL, 1, op_lock},
-    [P9_TGETLOCK] = {"Tgetlock", OP_POOL, 1, op_getlock},
-    [P9_TLINK] = {"Tlink", OP_POOL, 2, op_link},
-    [P9_TMKDIR] = {"Tmkdir", OP_POOL, 1, op_mkdir},
-    [P9_TRENAMEAT] = {"Trenameat", OP_POOL, 2, op_renameat},
-    [P9_TUNLINKAT] = {"Tunlinkat", OP_POOL, 1, op_unlinkat},
-    [P9_TVERSION] = {"Tversion", OP_READER, 0, op_version},
-    [P9_TATTACH] = {"Tattach", OP_NODE, 0, op_attach},
-    [P9_TFLUSH] = {"Tflush", OP_READER, 0, flush_run},
-    [P9_TWALK] = {"Twalk", OP_TRY, 1, op_walk},
-    [P9_TOPEN] = {"Topen", OP_TRY, 1, op_open},
-    [P9_TCREATE] = {"Tcreate", OP_POOL, 1, op_create},
-    [P9_TREAD] = {"Tread", OP_TRY, 1, op_read},
-    [P9_TWRITE] = {"Twrite", OP_POOL, 1, op_write},
-    [P9_TCLUNK] = {"Tclunk", OP_NODE, 1, op_clunk},
-    [P9_TREMOVE] = {"Tremove", OP_POOL, 1, op_remove},
-    [P9_TSTAT] = {"Tstat", OP_TRY, 1, op_stat},
-    [P9_TWSTAT] = {"Twstat", OP_POOL, 1, op_wstat},
+    [P9_TSTATFS] = {"Tstatfs", OP_NODE, 1, NULL, op_statfs},
+    [P9_TLOPEN] = {"Tlopen", OP_TRY, 1, lopen_changes, op_lopen},
+    [P9_TLCREATE] = {"Tlcreate", OP_POOL, 1, always, op_lcreate},
+    [P9_TSYMLINK] = {"Tsymlink", OP_POOL, 1, always, op_symlink},
+    [P9_TMKNOD] = {"Tmknod", OP_POOL, 1, always, op_mknod},
+    [P9_TRENAME] = {"Trename", OP_POOL, 2, always, op_rename},
+    [P9_TREADLINK] = {"Treadlink", OP_POOL, 1, NULL, op_readlink},
+    [P9_TGETATTR] = {"Tgetattr", OP_NODE, 1, NULL, op_getattr},
+    [P9_TSETATTR] = {"Tsetattr", OP_POOL, 1, always, op_setattr},
+    [P9_TXATTRWALK] = {"Txattrwalk", OP_TRY, 1, NULL, op_xattrwalk},
+    [P9_TXATTRCREATE] = {"Txattrcreate", OP_NODE, 1, always, op_xattrcreate},
+    [P9_TREADDIR] = {"Treaddir", OP_POOL, 1, NULL, op_readdir},
+    [P9_TFSYNC] = {"Tfsync", OP_POOL, 1, NULL, op_fsync},
+    [P9_TLOCK] = {"Tlock", OP_POOL, 1, NULL, op_lock},
+    [P9_TGETLOCK] = {"Tgetlock", OP_POOL, 1, NULL, op_getlock},
+    [P9_TLINK] = {"Tlink", OP_POOL, 2, always, op_link},
+    [P9_TMKDIR] = {"Tmkdir", OP_POOL, 1, always, op_mkdir},
+    [P9_TRENAMEAT] = {"Trenameat", OP_POOL, 2, always, op_renameat},
+    [P9_TUNLINKAT] = {"Tunlinkat", OP_POOL, 1, always, op_unlinkat},
+    [P9_TVERSION] = {"Tversion", OP_READER, 0, NULL, op_version},
+    [P9_TATTACH] = {"Tattach", OP_NODE, 0, NULL, op_attach},
+    [P9_TFLUSH] = {"Tflush", OP_READER, 0, NULL, flush_run},
+    [P9_TWALK] = {"Twalk", OP_TRY, 1, NULL, op_walk},
+    [P9_TOPEN] = {"Topen", OP_TRY, 1, open_changes, op_open},
+    [P9_TCREATE] = {"Tcreate", OP_POOL, 1, always, op_create},
+    [P9_TREAD] = {"Tread", OP_TRY, 1, NULL, op_read},
+    [P9_TWRITE] = {"Twrite", OP_POOL, 1, always, op_write},
+    [P9_TCLUNK] = {"Tclunk", OP_NODE, 1, NULL, op_clunk},
+    [P9_TREMOVE] = {"Tremove", OP_POOL, 1, always, op_remove},
+    [P9_TSTAT] = {"Tstat", OP_TRY, 1, NULL, op_stat},
+    [P9_TWSTAT] = {"Twstat", OP_POOL, 1, wstat_changes, op_wstat},
 };
 
 const Op *op_for_type(uint8_t type)
@@ -64,6 +70,11 @@ uint32_t iounit_for_open(const Request *r, int flags)
     bool writes = (flags & O_ACCMODE) != O_RDONLY;
 
     return iounit_for_msize(writes ? MIN(r->msize, share) : r->msize);
+}
+
+bool open_flags_change(int flags)
+{
+    return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
 FsOwner fid_owner(const Fid *fid, uint32_t gid)

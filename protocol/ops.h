@@ -27,6 +27,7 @@ int op_remove(Request *r);
 
 /* ops_file.c: open files and directories */
 int op_lopen(Request *r);
+bool lopen_changes(const Request *r);
 int op_lcreate(Request *r);
 int op_read(Request *r);
 int op_write(Request *r);
@@ -35,11 +36,13 @@ int op_readdir(Request *r);
 
 /* ops_open.c: opening and creating as 9P2000 and 9P2000.u have it */
 int op_open(Request *r);
+bool open_changes(const Request *r);
 int op_create(Request *r);
 
 /* ops_stat.c: stat records */
 int op_stat(Request *r);
 int op_wstat(Request *r);
+bool wstat_changes(const Request *r);
 
 /* ops_xattr.c: extended attributes. The last three are what Tread, Twrite and Tclunk do with a fid
  * that has an xattr; clunk_xattr() stores what was written, and so may wait. */
@@ -67,6 +70,9 @@ uint32_t iounit_for_msize(uint32_t msize);
  * ring full, so writes are kept to a small share of the ring: it then holds as many of them as a
  * guest has at once. */
 uint32_t iounit_for_open(const Request *r, int flags);
+
+/* Whether opening a file with the host's flags `flags` changes it, or lets it be changed. */
+bool open_flags_change(int flags);
 
 /* Writes a reply that is a qid. Returns 0. */
 int reply_qid(Request *r, const Qid *qid);

@@ -58,10 +58,20 @@ int reply_opened(Request *r, FsFile *file, int flags)
     return error;
 }
 
+static int lopen_flags(const Request *r)
+{
+    return host_flags(r->t.lopen.flags) & ~O_EXCL;
+}
+
+bool lopen_changes(const Request *r)
+{
+    return open_flags_change(lopen_flags(r));
+}
+
 int op_lopen(Request *r)
 {
     FsNode *node = r->fid->node;
-    int flags = host_flags(r->t.lopen.flags) & ~O_EXCL;
+    int flags = lopen_flags(r);
     FsFile *file;
     int error;
 

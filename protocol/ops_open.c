@@ -51,6 +51,13 @@ static int finish_open(Request *r, FsFile *file, int flags, uint8_t mode)
     return 0;
 }
 
+bool open_changes(const Request *r)
+{
+    uint8_t mode = r->t.open.mode;
+
+    return open_flags_change(host_mode(mode, r->dialect)) || (mode & P9_ORCLOSE);
+}
+
 int op_open(Request *r)
 {
     FsNode *node = r->fid->node;

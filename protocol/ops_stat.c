@@ -111,6 +111,11 @@ static int change_file(const Fid *fid, const char *name, const FsChange *change,
     return error;
 }
 
+bool wstat_changes(const Request *r)
+{
+    return stat_asks_change(&r->t.wstat);
+}
+
 int op_wstat(Request *r)
 {
     FsNode *node = r->fid->node;

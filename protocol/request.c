@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/trace.h"
-#include "protocol/session.h"
+#include "protocol/ops.h"
 
 /* Gives the reply's writer room for `size` bytes, header included. */
 static bool reserve_reply(Request *r, size_t size)
@@ -67,13 +67,28 @@ bool request_is_cancelled(Request *r)
     return cancelled;
 }
 
+/* What a read-only export answers. Tremove takes its fid away all the same. */
+static int refuse_change(Request *r)
+{
+    if (r->t.type == P9_TREMOVE)
+        clunk_fid(r);
+    return -EROFS;
+}
+
+static int run_op(Request *r)
+{
+    bool refused = r->session->options.readonly && r->op->changes && r->op->changes(r);
+
+    return refused ? refuse_change(r) : r->op->run(r);
+}
+
 bool request_run(Request *r)
 {
     int result;
 
     do {
         drop_stage(r);
-        result = r->op->run(r);
+        result = run_op(r);
     } while (result == -EINTR && !request_is_cancelled(r));
 
     if (result == -EAGAIN && r->nowait) {

@@ -45,6 +45,9 @@ typedef struct Op {
     const char *name;
     OpPlace place;
     unsigned n_fids; /* how many fids of the message must exist: request->fid, request->fid2 */
+    /* Whether what this request asks for would change the export: a read-only one then answers EROFS
+     * and `run` is not called. NULL: it never would. */
+    bool (*changes)(const Request *request);
     /* Does the work and writes the reply's body. Returns 0, a negative errno, or OP_LATER. With
      * request->nowait set it may return -EAGAIN and is run again without. */
     int (*run)(Request *request);

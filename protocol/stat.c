@@ -215,6 +215,14 @@ void write_stat(ByteWriter *w, const StatRecord *s, Dialect dialect)
  * Changes
  */
 
+bool stat_asks_change(const StatRecord *s)
+{
+    bool owner = s->n_uid != P9_NOUSER || s->n_gid != P9_NOUSER || *s->uid || *s->gid;
+    bool times = s->atime != UINT32_MAX || s->mtime != UINT32_MAX;
+
+    return *s->name || owner || times || s->mode != UINT32_MAX || s->length != UINT64_MAX;
+}
+
 /* An owner or group: by number, or, with no number, by a text that is one. */
 static int read_id(uint32_t number, const char *text, uint32_t bit, FsChange *change, uint32_t *id)
 {

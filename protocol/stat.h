@@ -49,6 +49,9 @@ mode_t stat_permissions(uint32_t perm);
 /* What the record of a file of mode `mode` says in its place, file type included. */
 uint32_t stat_mode(mode_t mode, Dialect dialect);
 
+/* Whether `record`, of a Twstat, asks for any change at all. */
+bool stat_asks_change(const StatRecord *record);
+
 /* What `record`, of a Twstat, asks to change in a file that now is as `attr` says, name excepted:
  * change->valid is 0 when that is nothing. Returns 0 or the error to answer: -EIO for another file
  * type, -EINVAL for a user or group without a number, -EISDIR for the length of a directory. */

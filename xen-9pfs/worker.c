@@ -232,8 +232,9 @@ static void start_serving(Worker *w, const LinkSetup *setup)
         return;
     w->state = LINK_STATE_READY;
     send_message(w, LINK_READY);
-    log_info("serving %s over %u rings, security_model=%s", setup->path, setup->n_rings,
-             security_model_name(setup->options.model));
+    log_info("serving %s over %u rings, security_model=%s%s", setup->path, setup->n_rings,
+             security_model_name(setup->options.model),
+             setup->options.readonly ? ", read-only" : "");
 }
 
 /* Lets go of everything, in the reverse order. */

@@ -8,11 +8,21 @@
 static const char *const memory_parent = "/dev/shm";
 static const char *const disk_parent = "/var/tmp";
 
+static void serve(Share *s, const ExportOptions *options)
+{
+    const char *why;
+
+    g_assert_cmpint(local_fs_new(s->export, options, &s->fs, &why), ==, 0);
+    s->ts = test_session_new(s->fs, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
+    test_session_session(s->ts)->options = *options;
+    s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
+    client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
+}
+
 static void set_up(Share *s, gconstpointer parent)
 {
     g_autofree char *pattern = g_strdup_printf("%s/9p-test-XXXXXX", (const char *)parent);
     g_autofree char *secret = NULL;
-    const char *why;
 
     umask(022);
     s->base = g_strdup(g_mkdtemp(pattern));
@@ -24,10 +34,19 @@ static void set_up(Share *s, gconstpointer parent)
     g_assert_cmpint(g_mkdir(s->outside, 0777), ==, 0);
     g_assert_true(
         g_file_set_contents_full(secret, "secret", -1, G_FILE_SET_CONTENTS_NONE, 0666, NULL));
-    g_assert_cmpint(local_fs_new(s->export, &export_default_options, &s->fs, &why), ==, 0);
-    s->ts = test_session_new(s->fs, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
-    s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
-    client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
+    serve(s, &export_default_options);
+}
+
+static void end_service(Share *s)
+{
+    test_session_free(s->ts);
+    local_fs_free(s->fs);
+}
+
+void share_reopen(Share *s, const ExportOptions *options)
+{
+    end_service(s);
+    serve(s, options);
 }
 
 static void remove_tree(char *path)
@@ -40,8 +59,7 @@ static void remove_tree(char *path)
 static void tear_down(Share *s, gconstpointer parent)
 {
     (void)parent;
-    test_session_free(s->ts);
-    local_fs_free(s->fs);
+    end_service(s);
     remove_tree(s->base);
     g_free(s->base);
     g_free(s->export);

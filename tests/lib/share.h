@@ -40,6 +40,9 @@ void share_add_test(const char *name, ShareTest *test);
 /* Registers it for one of them only: "memory" or "disk". */
 void share_add_test_on(const char *name, const char *storage, ShareTest *test);
 
+/* Serves the export anew with `options`: a new session, in which fid 0 is the root again. */
+void share_reopen(Share *share, const ExportOptions *options);
+
 /* The real path of `name` in the export. The caller frees it. */
 char *share_path(const Share *share, const char *name);
 
