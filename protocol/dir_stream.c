@@ -3,7 +3,8 @@
  * Dir stream: see dir_stream.h.
  *
  * A read has two halves: the file system hands out names until as many as can fit are there, then
- * each is looked at and described. One that is gone by then is left out.
+ * each is looked at and described. One that is gone by then is left out, and so is one that the
+ * export's options keep from being served.
  */
 #include "protocol/dir_stream.h"
 
@@ -132,7 +133,7 @@ static int add_records(Step *step, Position *at, size_t *done)
         bool left_out = step->stream->dialect == DIALECT_9P2000 && is_dots(name->text);
         int result = left_out ? 0 : add_record(step, name, at, done);
 
-        if (result < 0 && result != -ENOENT)
+        if (result < 0 && result != -ENOENT && result != -ENODEV) /* gone, or not served */
             return *done > 0 ? 1 : result;
         if (result > 0)
             return 1;

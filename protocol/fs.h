@@ -103,6 +103,10 @@ struct FsOps {
     /* Fills in `attr` and `qid`; either may be NULL. `file` is an open file of the node, or NULL. */
     int (*getattr)(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid);
     int (*setattr)(FsNode *node, FsFile *file, const FsChange *change);
+
+    /* The number, of at most 32 bits, that tells the node from earlier ones with the same inode
+     * number. Returns false when there is none; a file system without any has no such function. */
+    bool (*generation)(FsNode *node, uint32_t *generation);
     int (*readlink)(FsNode *node, char *target, size_t size, size_t *length);
     int (*statfs)(FsNode *node, struct statfs *st);
 

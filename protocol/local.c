@@ -27,6 +27,7 @@ static const FsOps local_ops = {
     .node_free = local_node_free,
     .getattr = local_getattr,
     .setattr = local_setattr,
+    .generation = local_generation,
     .readlink = local_readlink,
     .statfs = local_statfs,
     .open = local_open,
@@ -110,12 +111,26 @@ static bool salt_is_taken(const LocalFs *fs, uint64_t salt)
     return false;
 }
 
+/* Called with the lock held, for each device but the root's. */
+static void note_device(LocalFs *fs, dev_t device)
+{
+    dev_t root = fs->devices[0].device;
+
+    if (fs->options.multidevs != MULTIDEVS_WARN || fs->warned)
+        return;
+    fs->warned = true;
+    log_warning("the export reaches from device %u:%u over to %u:%u: the numbers of files there are "
+                "made distinct (multidevs=warn)",
+                major(root), minor(root), major(device), minor(device));
+}
+
 /* Called with the lock held. Past LOCAL_MAX_DEVICES devices are no longer kept apart by more than
  * their salt's chance. */
 static LocalDevice add_device(LocalFs *fs, int fd, dev_t device)
 {
     LocalDevice new = {.device = device, .salt = salt_of(device), .class = class_of(fd)};
 
+    note_device(fs, device);
     while (salt_is_taken(fs, new.salt))
         new.salt = (new.salt + (1ULL << 40)) | 1ULL << 63;
     if (fs->n_devices < LOCAL_MAX_DEVICES)
@@ -192,6 +207,15 @@ int local_statx(int dir_fd, const char *name, bool nowait, FsAttr *attr)
  * Nodes
  */
 
+/* With multidevs=forbid nothing on another device becomes a node, so that nobody reaches it. */
+static int check_device(const LocalFs *fs, const FsAttr *attr)
+{
+    bool forbidden = fs->options.multidevs == MULTIDEVS_FORBID &&
+                     local_attr_device(attr) != fs->devices[0].device;
+
+    return forbidden ? -ENODEV : 0;
+}
+
 int local_node_new(LocalFs *fs, int fd, bool nowait, FsNode **node, Qid *qid)
 {
     LocalDevice device;
@@ -199,6 +223,8 @@ int local_node_new(LocalFs *fs, int fd, bool nowait, FsNode **node, Qid *qid)
     FsAttr attr;
     int error = local_statx(fd, "", nowait, &attr);
 
+    if (!error)
+        error = check_device(fs, &attr);
     if (error) {
         close(fd);
         return error;

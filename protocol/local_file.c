@@ -228,6 +228,16 @@ static uint64_t entry_inode(const LocalNode *dir, const LocalFs *fs, const struc
     return is_root && strcmp(d->d_name, "..") == 0 ? fs->root_inode : d->d_ino;
 }
 
+/* Above the root of a mount there is another device, of which the mount's own ".." knows nothing. */
+static void describe_parent(LocalFile *dir, FsEntry *entry)
+{
+    LocalFs *fs = local_fs(dir->base.node);
+    FsAttr attr;
+
+    if (local_statx(dir->fd, "..", false, &attr) == 0)
+        local_fill_qid(fs, &attr, &entry->qid);
+}
+
 static void describe_entry(LocalFile *dir, const struct dirent64 *d, FsEntry *entry)
 {
     LocalNode *node = (LocalNode *)dir->base.node;
@@ -241,6 +251,8 @@ static void describe_entry(LocalFile *dir, const struct dirent64 *d, FsEntry *en
         .type = d->d_type,
         .name = d->d_name,
     };
+    if (node->device != fs->devices[0].device && strcmp(d->d_name, "..") == 0)
+        describe_parent(dir, entry);
 }
 
 /* Some file systems do not say what an entry is. One that is gone by now has no type. */

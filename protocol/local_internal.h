@@ -38,6 +38,7 @@ typedef struct LocalFs {
     bool sets_owner; /* threads may take any user's identity to create files */
     uint64_t root_inode;
     pthread_mutex_t device_lock; /* guards: */
+    bool warned;                 /* that there is more than one device */
     unsigned n_devices;          /* devices[0] is the root's, set before other threads exist */
     LocalDevice devices[LOCAL_MAX_DEVICES];
 } LocalFs;
@@ -47,6 +48,7 @@ typedef struct LocalNode {
     int fd; /* O_PATH, or the descriptor it was created with */
     dev_t device;
     uint64_t inode;
+    _Atomic uint64_t generation; /* 0: not known yet; see local_attr.c */
 } LocalNode;
 
 typedef struct LocalFile {
@@ -121,6 +123,7 @@ int local_fsync(FsFile *file, bool data_only);
 int local_readdir(FsFile *dir, uint64_t offset, FsFill *fill, void *context);
 
 int local_getattr(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid);
+bool local_generation(FsNode *node, uint32_t *generation);
 int local_setattr(FsNode *node, FsFile *file, const FsChange *change);
 int local_readlink(FsNode *node, char *target, size_t size, size_t *length);
 int local_statfs(FsNode *node, struct statfs *st);

@@ -20,7 +20,7 @@ static void write_timestamp(ByteWriter *w, const struct statx_timestamp *t)
 
 /* Rgetattr. st_blksize is the size of transfers that suits the client, not the disk. */
 static void write_attr(ByteWriter *w, uint64_t valid, const Qid *qid, const FsAttr *attr,
-                       uint32_t msize)
+                       uint32_t generation, uint32_t msize)
 {
     write_u64(w, valid);
     write_qid(w, qid);
@@ -36,15 +36,26 @@ static void write_attr(ByteWriter *w, uint64_t valid, const Qid *qid, const FsAt
     write_timestamp(w, &attr->stx_mtime);
     write_timestamp(w, &attr->stx_ctime);
     write_timestamp(w, &attr->stx_btime);
-    write_u64(w, 0); /* gen */
-    write_u64(w, 0); /* data_version */
+    write_u64(w, generation);
+    write_u64(w, 0); /* data_version: the kernel keeps its change counter to itself */
+}
+
+/* Linux asks for it, and takes a file whose generation has changed for another one. */
+static bool find_generation(FsNode *node, uint64_t mask, uint32_t *generation)
+{
+    const FsOps *ops = node->fs->ops;
+
+    *generation = 0;
+    return (mask & P9_GETATTR_GEN) && ops->generation && ops->generation(node, generation);
 }
 
 int op_getattr(Request *r)
 {
     FsNode *node = r->fid->node;
     ByteWriter *w = request_reply(r, GETATTR_SIZE);
-    uint64_t valid = r->t.getattr.mask & P9_GETATTR_BASIC;
+    uint64_t mask = r->t.getattr.mask;
+    uint64_t valid = mask & P9_GETATTR_BASIC;
+    uint32_t generation = 0;
     FsAttr attr;
     Qid qid;
     int error;
@@ -53,10 +64,12 @@ int op_getattr(Request *r)
     if (error)
         return error;
     if (attr.stx_mask & STATX_BTIME)
-        valid |= r->t.getattr.mask & P9_GETATTR_BTIME;
+        valid |= mask & P9_GETATTR_BTIME;
     else
         attr.stx_btime = (struct statx_timestamp){0};
-    write_attr(w, valid, &qid, &attr, r->msize);
+    if (find_generation(node, mask, &generation))
+        valid |= P9_GETATTR_GEN;
+    write_attr(w, valid, &qid, &attr, generation, r->msize);
     return 0;
 }
 

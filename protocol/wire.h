@@ -123,8 +123,10 @@ enum {
 #define P9_DMSETVTX    0x00010000u
 
 /* Tgetattr request_mask and Rgetattr valid */
-#define P9_GETATTR_BASIC 0x000007ffULL
-#define P9_GETATTR_BTIME 0x00000800ULL
+#define P9_GETATTR_BASIC        0x000007ffULL
+#define P9_GETATTR_BTIME        0x00000800ULL
+#define P9_GETATTR_GEN          0x00001000ULL
+#define P9_GETATTR_DATA_VERSION 0x00002000ULL /* never valid here */
 
 /* Tsetattr valid */
 enum {

@@ -373,7 +373,9 @@ int client_getattr(Client *c, uint32_t fid, ClientAttr *a)
     a->atime = get_time(&r);
     a->mtime = get_time(&r);
     a->ctime = get_time(&r);
-    read_bytes(&r, 4 * sizeof(uint64_t)); /* btime, gen, data_version */
+    a->btime = get_time(&r);
+    a->gen = read_u64(&r);
+    a->data_version = read_u64(&r);
     assert_complete(&r);
     return 0;
 }

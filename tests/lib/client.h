@@ -25,8 +25,8 @@ typedef struct ClientAttr {
     uint64_t valid;
     Qid qid;
     uint32_t mode, uid, gid;
-    uint64_t nlink, rdev, size, blksize, blocks;
-    struct timespec atime, mtime, ctime;
+    uint64_t nlink, rdev, size, blksize, blocks, gen, data_version;
+    struct timespec atime, mtime, ctime, btime;
 } ClientAttr;
 
 /* One entry of Rreaddir. */
