@@ -17,6 +17,7 @@ prefix          ?= /usr/local
 sbindir         ?= $(prefix)/sbin
 libexecdir      ?= $(prefix)/lib
 mandir          ?= $(prefix)/share/man
+sysconfdir      ?= /etc
 unitdir         ?= $(prefix)/lib/systemd/system
 DESTDIR         ?=
 XEN_LIBEXEC_BIN ?= $(libexecdir)/xen/bin
@@ -39,7 +40,8 @@ HARDEN   := -fPIE -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 ALL_CFLAGS  = -std=gnu11 $(CFLAGS) $(WARNINGS) $(WERROR) $(HARDEN) -D_GNU_SOURCE -I. \
-              -DVERSION='"$(VERSION)"' $(PKG_CFLAGS) -MMD -MP
+              -DVERSION='"$(VERSION)"' -DCONFIG_FILE='"$(sysconfdir)/xen/xen-9pfs.conf"' \
+              $(PKG_CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 
@@ -105,9 +107,13 @@ DROP_IN = $(DESTDIR)$(XEN_LIBEXEC_BIN)/xen-9pfsd
 
 .PHONY: install uninstall clean help
 install: all
-	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(unitdir)
+	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(unitdir) \
+	    $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
 	$(INSTALL) -m 755 $(BUILD)/xen-9pfsd $(DESTDIR)$(sbindir)/xen-9pfsd
-	$(INSTALL) -m 644 docs/xen-9pfsd.8 $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
+	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfsd.8 \
+	    > $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
+	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfs.conf.5 \
+	    > $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
 	sed 's,@sbindir@,$(sbindir),' xen-9pfs/xen-9pfsd.service.in \
 	    > $(DESTDIR)$(unitdir)/xen-9pfsd.service
 ifneq ($(XEN_LIBEXEC_BIN),)
@@ -119,6 +125,7 @@ endif
 
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/xen-9pfsd $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
+	rm -f $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
 	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service
 ifneq ($(XEN_LIBEXEC_BIN),)
 	rm -f $(DROP_IN)
@@ -135,7 +142,8 @@ help:
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
 	@echo 'make demo            show it working in a guest; SHARE=DIR SHELL=1 for a shell there'
-	@echo 'make install         DESTDIR, prefix, sbindir, libexecdir, mandir, unitdir, XEN_LIBEXEC_BIN'
+	@echo 'make install         DESTDIR, prefix, sbindir, libexecdir, mandir, unitdir, sysconfdir,'
+	@echo '                     XEN_LIBEXEC_BIN'
 	@echo 'make uninstall       remove what install put there'
 	@echo 'make clean           remove what was built'
 

@@ -119,9 +119,10 @@ static void note_device(LocalFs *fs, dev_t device)
     if (fs->options.multidevs != MULTIDEVS_WARN || fs->warned)
         return;
     fs->warned = true;
-    log_warning("the export reaches from device %u:%u over to %u:%u: the numbers of files there are "
-                "made distinct (multidevs=warn)",
-                major(root), minor(root), major(device), minor(device));
+    log_warning(
+        "the export reaches from device %u:%u over to %u:%u: the numbers of files there are "
+        "made distinct (multidevs=warn)",
+        major(root), minor(root), major(device), minor(device));
 }
 
 /* Called with the lock held. Past LOCAL_MAX_DEVICES devices are no longer kept apart by more than

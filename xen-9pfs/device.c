@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "xen-9pfs/config.h"
 #include "xen-9pfs/export.h"
 
 enum {
@@ -43,6 +44,7 @@ struct Device {
     DeviceKey key;
     char *name;
     Nodes nodes;
+    char *tag;     /* NULL: none has been seen */
     char *watched; /* the frontend's state node, NULL: no watch is set */
     DeviceState state;
     bool marked;
@@ -227,6 +229,42 @@ static GError *path_error(const Device *device, int code)
                        shown, g_strerror(code));
 }
 
+/* The mount tag, by which groups of the file may be chosen. The toolstack writes it before the guest
+ * runs. The guest can change it later, so what was found first holds for the device's life. */
+static const char *read_tag(Device *device)
+{
+    if (device->tag == NULL)
+        device->tag = nodes_read_tag(&device->nodes);
+    return device->tag;
+}
+
+/* Sets the options that the configuration file has for this device. It is read each time: it counts
+ * as it is when a frontend connects, and one that has been broken since then is an error for the
+ * devices that connect, rather than a surprise with the next start of the daemon. */
+static bool apply_config(Device *device, GError **error)
+{
+    g_autoptr(Config) config = NULL;
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *domain = nodes_read_domain_name(&device->nodes, device->key.domid);
+    ConfigTarget target = {.path = device->setup.path, .tag = read_tag(device), .domain = domain};
+
+    config = config_read(device->host->config, device->host->config_needed, &failure);
+    if (config == NULL) {
+        *error = g_error_new_literal(NODES_ERROR, EINVAL, failure->message);
+        return false;
+    }
+    config_apply(config, &target, &device->setup.options);
+    return true;
+}
+
+/* Finds out what is to be served, and how; nodes count for more than the file. */
+static bool read_config(Device *device, GError **error)
+{
+    return nodes_read_config(&device->nodes, &device->setup, error) &&
+           apply_config(device, error) &&
+           nodes_read_options(&device->nodes, &device->setup.options, error);
+}
+
 /* Starts the look at the export, and takes the answer once it is there. */
 static DeviceState step_checking(Device *device, const View *view)
 {
@@ -236,7 +274,7 @@ static DeviceState step_checking(Device *device, const View *view)
     if (is_removed(view))
         return way_out(device, view);
     if (device->check == NULL) {
-        if (!nodes_read_config(&device->nodes, &device->setup, &error))
+        if (!read_config(device, &error))
             return fail(device, view, error);
         device->check = export_check_new(device->setup.path, on_changed, device);
     }
@@ -376,6 +414,7 @@ static void set_watch(Device *device, const char *folder);
 static void enter_gone(Device *device)
 {
     device->domain_dead = false;
+    g_clear_pointer(&device->tag, g_free);
     set_watch(device, NULL);
     nodes_clear_error(&device->nodes);
 }
@@ -515,6 +554,7 @@ void device_free(Device *device)
     g_clear_pointer(&device->check, export_check_free);
     g_clear_pointer(&device->process, process_free);
     nodes_deinit(&device->nodes);
+    g_free(device->tag);
     g_free(device->name);
     g_free(device);
 }

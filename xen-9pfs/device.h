@@ -23,6 +23,8 @@ typedef struct Device Device;
 typedef struct DeviceHost {
     ProcessHost process;
     Xenstore *store;
+    const char *config;       /* the configuration file */
+    bool config_needed;       /* it must exist */
     void (*wake)(void *data); /* some device has been marked */
     void *data;
 } DeviceHost;

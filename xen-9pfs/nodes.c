@@ -8,6 +8,7 @@
 #include <xen/xen.h>
 
 #include "common/log.h"
+#include "protocol/export_keys.h"
 
 enum {
     MAX_RING_PAGE_ORDER = 9,
@@ -214,6 +215,61 @@ bool nodes_read_config(const Nodes *nodes, LinkSetup *setup, GError **error)
     return read_path(nodes, setup, error) && read_security_model(nodes, setup, error);
 }
 
+/* Xenstore has no points in names. */
+static char *node_of_key(const ExportKey *key)
+{
+    return g_strdelimit(g_strdup(key->name), ".", '-');
+}
+
+static bool read_option(const Nodes *nodes, const ExportKey *key, const char *name,
+                        ExportOptions *options, GError **error)
+{
+    g_autofree char *text = NULL;
+    g_autofree char *right = NULL;
+    int rc = xenstore_read_string(nodes->store, XBT_NULL, nodes->backend, name, &text);
+    bool good = rc == 0;
+
+    if (good && key->zero_says_nothing && strcmp(text, "0") == 0)
+        return true;
+    if (good)
+        good = export_key_set(key, text, options, &right);
+    if (rc < 0) {
+        set_error(error, -rc, "cannot read the device's %s: %s", name, g_strerror(-rc));
+    } else if (!good) {
+        g_autofree char *shown = log_escape(text, strlen(text));
+
+        set_error(error, EINVAL, "the device's %s is \"%s\"; %s", name, shown, right);
+    }
+    return good;
+}
+
+bool nodes_read_options(const Nodes *nodes, ExportOptions *options, GError **error)
+{
+    g_auto(GStrv) names = xenstore_list(nodes->store, XBT_NULL, nodes->backend);
+
+    if (names == NULL) {
+        set_error(error, errno, "cannot list %s: %s", nodes->backend, g_strerror(errno));
+        return false;
+    }
+    for (const ExportKey *key = export_keys; key->name; key++) {
+        g_autofree char *name = node_of_key(key);
+        bool there = g_strv_contains((const char *const *)names, name);
+
+        if (there && !read_option(nodes, key, name, options, error))
+            return false;
+    }
+    return true;
+}
+
+char *nodes_read_domain_name(const Nodes *nodes, uint32_t domid)
+{
+    g_autofree char *folder = g_strdup_printf("/local/domain/%u", domid);
+    char *name;
+
+    xenstore_read_string(nodes->store, XBT_NULL, folder, "name", &name);
+    return name;
+}
+
 /* Reads a number that must lie between `min` and `max`. */
 static bool read_number(const Nodes *nodes, const char *name, uint32_t min, uint32_t max,
                         uint32_t *value, GError **error)
@@ -246,19 +302,31 @@ static bool read_ring(const Nodes *nodes, unsigned ring, LinkSetup *setup, GErro
            read_number(nodes, port, 1, UINT32_MAX, &setup->event_channel[ring], error);
 }
 
+static bool is_tag(const char *text)
+{
+    bool good = strlen(text) <= TAG_MAX_BYTES && g_utf8_validate(text, -1, NULL);
+
+    for (const char *c = text; good && *c != '\0'; c = g_utf8_next_char(c))
+        good = !g_unichar_iscntrl(g_utf8_get_char(c));
+    return good;
+}
+
+char *nodes_read_tag(const Nodes *nodes)
+{
+    g_autofree char *tag = NULL;
+    int rc = xenstore_read_string(nodes->store, XBT_NULL, nodes->frontend, "tag", &tag);
+
+    return rc == 0 && is_tag(tag) ? g_steal_pointer(&tag) : NULL;
+}
+
 /* The mount tag is the frontend's own business; but one that is not text says that the frontend
  * is broken, and would spoil every list it appears in. A missing one harms nobody. */
 static bool check_tag(const Nodes *nodes, GError **error)
 {
     g_autofree char *tag = NULL;
     int rc = xenstore_read_string(nodes->store, XBT_NULL, nodes->frontend, "tag", &tag);
-    bool good = rc == -ENOENT;
+    bool good = rc == 0 ? is_tag(tag) : rc == -ENOENT;
 
-    if (rc == 0) {
-        good = strlen(tag) <= TAG_MAX_BYTES && g_utf8_validate(tag, -1, NULL);
-        for (const char *c = tag; good && *c != '\0'; c = g_utf8_next_char(c))
-            good = !g_unichar_iscntrl(g_utf8_get_char(c));
-    }
     if (!good) {
         g_autofree char *shown = log_escape(tag != NULL ? tag : "", tag != NULL ? strlen(tag) : 0);
 

@@ -65,6 +65,16 @@ int nodes_move(const Nodes *nodes, enum xenbus_state from, enum xenbus_state to)
  * absolute one; nothing has been looked for in the file system. */
 bool nodes_read_config(const Nodes *nodes, LinkSetup *setup, GError **error);
 
+/* Reads the options that the device's own nodes have (protocol/export_keys.h; a point in a key is a
+ * dash in the node's name). Those that libxl always writes count for nothing when they are 0. */
+bool nodes_read_options(const Nodes *nodes, ExportOptions *options, GError **error);
+
+/* The mount tag, or NULL where it is missing or is not printable text. The caller frees it. */
+char *nodes_read_tag(const Nodes *nodes);
+
+/* The name of domain `domid`, or NULL where it cannot be read. The caller frees it. */
+char *nodes_read_domain_name(const Nodes *nodes, uint32_t domid);
+
 /* Reads what the frontend wrote into `setup`: the number of rings, their references and ports. */
 bool nodes_read_frontend(const Nodes *nodes, LinkSetup *setup, GError **error);
 

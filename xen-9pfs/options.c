@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "protocol/export_keys.h"
 
 #define DEFAULT_KINDS     "xen_9pfs"
 #define DEFAULT_LOG_LEVEL "info"
@@ -22,6 +23,7 @@ typedef struct RawOptions {
     char *log_level;
     char *kinds;
     char *run_dir;
+    char *config;
 } RawOptions;
 
 static void raw_options_deinit(RawOptions *raw)
@@ -29,6 +31,17 @@ static void raw_options_deinit(RawOptions *raw)
     g_free(raw->log_level);
     g_free(raw->kinds);
     g_free(raw->run_dir);
+    g_free(raw->config);
+}
+
+/* The part of `--help` about the keys of the configuration file. The caller frees it. */
+static char *describe_keys(void)
+{
+    GString *text = g_string_new("Options of exports, in the configuration file:\n");
+
+    for (const ExportKey *key = export_keys; key->name; key++)
+        g_string_append_printf(text, "  %-26s %s\n", key->name, key->help);
+    return g_string_free(text, FALSE);
 }
 
 static gboolean parse_table(Options *options, RawOptions *raw, int *argc, char ***argv,
@@ -38,6 +51,8 @@ static gboolean parse_table(Options *options, RawOptions *raw, int *argc, char *
         {"backend-kind", 'k', 0, G_OPTION_ARG_STRING, &raw->kinds,
          "Device kinds to serve: xen_9pfs, 9pfs or both (default " DEFAULT_KINDS ")",
          "KIND[,KIND]"},
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &raw->config,
+         "How exports are served (default " CONFIG_FILE ")", "FILE"},
         {"foreground", 'f', 0, G_OPTION_ARG_NONE, &options->foreground,
          "Log to standard error and leave the terminal attached", NULL},
         {"log-level", 'l', 0, G_OPTION_ARG_STRING, &raw->log_level,
@@ -49,9 +64,11 @@ static gboolean parse_table(Options *options, RawOptions *raw, int *argc, char *
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
     };
     GOptionContext *context = g_option_context_new(NULL);
+    g_autofree char *description = describe_keys();
     gboolean parsed;
 
     g_option_context_set_summary(context, summary);
+    g_option_context_set_description(context, description);
     g_option_context_add_main_entries(context, table, NULL);
     parsed = g_option_context_parse(context, argc, argv, error);
     g_option_context_free(context);
@@ -95,6 +112,7 @@ static OptionsResult check(Options *options, const RawOptions *raw)
     const char *log_level = raw->log_level != NULL ? raw->log_level : DEFAULT_LOG_LEVEL;
     const char *kinds = raw->kinds != NULL ? raw->kinds : DEFAULT_KINDS;
     const char *run_dir = raw->run_dir != NULL ? raw->run_dir : DEFAULT_RUN_DIR;
+    const char *config = raw->config != NULL ? raw->config : CONFIG_FILE;
 
     options->log_level = log_parse_level(log_level);
     if (options->log_level < 0)
@@ -104,7 +122,11 @@ static OptionsResult check(Options *options, const RawOptions *raw)
         return complain("\"%s\" is not a list of xen_9pfs and 9pfs", kinds);
     if (run_dir[0] == '\0')
         return complain("--run-dir needs the name of a folder");
+    if (config[0] == '\0')
+        return complain("--config needs the name of a file");
     options->run_dir = g_canonicalize_filename(run_dir, NULL);
+    options->config = g_canonicalize_filename(config, NULL);
+    options->config_needed = raw->config != NULL;
     return OPTIONS_RUN;
 }
 
@@ -133,4 +155,5 @@ void options_deinit(Options *options)
 {
     g_strfreev(options->kinds);
     g_free(options->run_dir);
+    g_free(options->config);
 }

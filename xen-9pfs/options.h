@@ -8,6 +8,7 @@
 #define XEN_9PFS_OPTIONS_H
 
 #include <glib.h>
+#include <stdbool.h>
 
 typedef struct Options {
     gboolean foreground;
@@ -15,6 +16,8 @@ typedef struct Options {
     int log_level;   /* syslog(3) priority: LOG_ERR ... LOG_DEBUG */
     char **kinds;    /* the backend kinds to serve, at least one, NULL-terminated */
     char *run_dir;   /* an absolute path */
+    char *config;    /* the configuration file, likewise */
+    bool config_needed; /* it was named, so that it must exist */
 } Options;
 
 /* What options_parse() found. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "xen-9pfs/config.h"
 #include "xen-9pfs/device.h"
 #include "xen-9pfs/domain.h"
 #include "xen-9pfs/xenstore.h"
@@ -359,6 +360,18 @@ static void unclaim(const Supervisor *supervisor)
         log_warning("cannot remove %s from xenstore: %s", DAEMON_FOLDER, g_strerror(-rc));
 }
 
+/* A file that is wrong is better noticed now than by the first guest. */
+static bool check_config(const Supervisor *supervisor)
+{
+    const Options *options = supervisor->options;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Config) config = config_read(options->config, options->config_needed, &error);
+
+    if (config == NULL)
+        log_error("%s", error->message);
+    return config != NULL;
+}
+
 static bool connect_xenstore(Supervisor *supervisor)
 {
     supervisor->store = xenstore_open(on_event, on_lost, supervisor);
@@ -381,7 +394,7 @@ static void catch_signals(Supervisor *supervisor)
 static bool start(Supervisor *supervisor, bool *taken)
 {
     if (!prepare_run_dir(supervisor) || !connect_xenstore(supervisor) ||
-        !wait_for_lock(supervisor, taken))
+        !wait_for_lock(supervisor, taken) || !check_config(supervisor))
         return false;
     supervisor->domains = domain_query_new();
     adopt_workers(supervisor);
@@ -398,6 +411,8 @@ static void supervisor_init(Supervisor *supervisor, const Options *options)
         .process = {.run_dir = options->run_dir,
                     .log_level = options->log_level,
                     .foreground = options->foreground},
+        .config = options->config,
+        .config_needed = options->config_needed,
         .wake = wake,
         .data = supervisor,
     };

@@ -68,6 +68,7 @@ static void test_bad_options(Fixture *fixture, const void *data)
         {"--backend-kind=9pfs,9pfs", "\"9pfs,9pfs\" is not a list"},
         {"--backend-kind=", "\"\" is not a list"},
         {"--run-dir=", "--run-dir needs the name of a folder"},
+        {"--config=", "--config needs the name of a file"},
         {"--no-such-option", "Unknown option --no-such-option"},
         {"argument", "unexpected argument \"argument\""},
     };
@@ -95,6 +96,8 @@ static void test_information(Fixture *fixture, const void *data)
     g_assert_true(g_str_has_prefix(version_text, "xen-9pfsd "));
     g_assert_cmpint(run_program(fixture, help, &help_text), ==, 0);
     g_assert_nonnull(strstr(help_text, "--backend-kind=KIND[,KIND]"));
+    g_assert_nonnull(strstr(help_text, "--config=FILE"));
+    g_assert_nonnull(strstr(help_text, "  readonly  "));
     g_assert_null(strstr(help_text, "--worker"));
 }
 

@@ -29,6 +29,11 @@ enum {
     FRONTEND_TIMEOUT_MS = 10000,
 };
 
+typedef struct FrontendNode {
+    const char *name;
+    const char *value;
+} FrontendNode;
+
 /* A device, and how its frontend behaves. */
 typedef struct FrontendDevice {
     uint32_t domid;
@@ -38,6 +43,7 @@ typedef struct FrontendDevice {
     const char *path;           /* the export, in the backend's domain */
     const char *security_model; /* "none" */
     const char *tag;
+    const FrontendNode *nodes; /* more of the backend's, up to one without a name; or NULL */
     unsigned n_rings;
     unsigned order;
     uint32_t msize;       /* proposed in Tversion */

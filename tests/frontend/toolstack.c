@@ -75,12 +75,14 @@ static void write_backend_nodes(struct xs_handle *xs, xs_transaction_t t, const 
     write_number(xs, t, dir, "state", XenbusStateInitialising);
     write_node(xs, t, dir, "path", device->path);
     write_node(xs, t, dir, "security_model", device->security_model);
-    if (strcmp(device->kind, "xen_9pfs") != 0)
-        return;
-    write_number(xs, t, dir, "max-space", 0);
-    write_number(xs, t, dir, "max-files", 0);
-    write_number(xs, t, dir, "max-open-files", 0);
-    write_number(xs, t, dir, "auto-delete", 0);
+    if (strcmp(device->kind, "xen_9pfs") == 0) {
+        write_number(xs, t, dir, "max-space", 0);
+        write_number(xs, t, dir, "max-files", 0);
+        write_number(xs, t, dir, "max-open-files", 0);
+        write_number(xs, t, dir, "auto-delete", 0);
+    }
+    for (const FrontendNode *node = device->nodes; node && node->name; node++)
+        write_node(xs, t, dir, node->name, node->value);
 }
 
 static void write_frontend_nodes(struct xs_handle *xs, xs_transaction_t t, const char *dir,

@@ -13,8 +13,7 @@ static void serve(Share *s, const ExportOptions *options)
     const char *why;
 
     g_assert_cmpint(local_fs_new(s->export, options, &s->fs, &why), ==, 0);
-    s->ts = test_session_new(s->fs, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
-    test_session_session(s->ts)->options = *options;
+    s->ts = test_session_new_with_options(s->fs, options, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
     s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
     client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
 }

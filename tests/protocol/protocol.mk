@@ -12,6 +12,9 @@ TESTS += $(PROTOCOL_TESTS)
 .PHONY: protocol-tests check-protocol
 protocol-tests: $(PROTOCOL_TESTS)
 
+# What it tests is the daemon's.
+$(BUILD)/tests/unit/test_config: $(BUILD)/xen-9pfs/config.o
+
 $(PROTOCOL_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROTOCOL_TEST_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PROTOCOL_TEST_LIBS)
 

@@ -95,7 +95,7 @@ static void test_root(Share *s, gconstpointer unused)
 static void test_directory(Share *s, gconstpointer unused)
 {
     static const char *const names[] = {
-        "home/user",     "/home/user",       "home//user/", "/home/./user",
+        "home/user",     "/home/user",         "home//user/",       "/home/./user",
         "../home/user/", "other/../home/user", "home/user/deep/..",
     };
     Client *c = &s->client;
@@ -136,10 +136,11 @@ static void test_refused(Share *s, gconstpointer unused)
         const char *aname;
         int error;
     } cases[] = {
-        {"none", -ENOENT},          {"home/none", -ENOENT},   {"none/..", -ENOENT},
-        {"file", -ENOTDIR},         {"file/x", -ENOTDIR},     {"file/", -ENOTDIR},
-        {"link", -ENOTDIR},         {"link/user", -ENOTDIR},  {"../outside", -ENOENT},
-        {"home/../../outside", -ENOENT},
+        {"none", -ENOENT},       {"home/none", -ENOENT},
+        {"none/..", -ENOENT},    {"file", -ENOTDIR},
+        {"file/x", -ENOTDIR},    {"file/", -ENOTDIR},
+        {"link", -ENOTDIR},      {"link/user", -ENOTDIR},
+        {"../outside", -ENOENT}, {"home/../../outside", -ENOENT},
     };
     Client *c = &s->client;
     g_autofree char *escape = share_path(s, "escape");
@@ -169,9 +170,8 @@ static void test_refused(Share *s, gconstpointer unused)
 /* However a client goes up, it comes no higher than where it has attached. */
 static void test_dotdot_stops(Share *s, gconstpointer unused)
 {
-    static const char *const ways[] = {"..",           "../..",      "./..",
-                                       "deep/../..",   "deep/../../..", ".././../..",
-                                       "deep/./../.."};
+    static const char *const ways[] = {
+        "..", "../..", "./..", "deep/../..", "deep/../../..", ".././../..", "deep/./../.."};
     Client *c = &s->client;
     Qid qids[16];
     uint64_t top;

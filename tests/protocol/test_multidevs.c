@@ -298,7 +298,7 @@ static void test_inode_reuse(Share *s, gconstpointer unused)
         share_put(s, "file", "new");
         new = attr_of(c, "file");
         if (new.qid.path == old.qid.path) {
-            g_assert_true((new.valid & P9_GETATTR_GEN) == 0 || new.gen != old.gen);
+            g_assert_true((new.valid &P9_GETATTR_GEN) == 0 || new.gen != old.gen);
             g_assert_cmpuint(new.qid.version, !=, old.qid.version);
             return;
         }

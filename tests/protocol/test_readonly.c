@@ -166,9 +166,9 @@ static void test_refused_attributes(Share *s, gconstpointer unused)
 
         g_assert_cmpint(client_setattr(c, FILE_FID, &change), ==, -EROFS);
     }
-    g_assert_cmpint(client_call(c, NULL, P9_TXATTRCREATE, "dsqd", FILE_FID, "user.new",
-                                (uint64_t)1, 0),
-                    ==, -EROFS);
+    g_assert_cmpint(
+        client_call(c, NULL, P9_TXATTRCREATE, "dsqd", FILE_FID, "user.new", (uint64_t)1, 0), ==,
+        -EROFS);
     g_assert_cmpint(client_call(c, NULL, P9_TXATTRCREATE, "dsqd", FILE_FID, "user.name",
                                 (uint64_t)0, P9_XATTR_REPLACE),
                     ==, -EROFS);
@@ -188,8 +188,8 @@ static void test_open_flags(Share *s, gconstpointer unused)
         {P9_L_CREATE | P9_L_EXCL, 0}, /* Tlopen creates nothing */
         {P9_L_APPEND, 0},
         {P9_L_SYNC | P9_L_DSYNC | P9_L_NONBLOCK, 0},
-        {0x8000, 0},   /* O_LARGEFILE */
-        {0x4000, 0},   /* O_DIRECT, and O_DIRECTORY of another architecture */
+        {0x8000, 0}, /* O_LARGEFILE */
+        {0x4000, 0}, /* O_DIRECT, and O_DIRECTORY of another architecture */
         {P9_L_TRUNC, -EROFS},
         {P9_L_WRONLY, -EROFS},
         {P9_L_RDWR, -EROFS},
@@ -467,9 +467,9 @@ static void test_other_dialect(Share *s, gconstpointer unused)
 static void test_table(void)
 {
     static const uint8_t harmless[] = {
-        P9_TSTATFS,  P9_TREADLINK, P9_TGETATTR, P9_TXATTRWALK, P9_TREADDIR, P9_TFSYNC,
-        P9_TLOCK,    P9_TGETLOCK,  P9_TVERSION, P9_TATTACH,    P9_TFLUSH,   P9_TWALK,
-        P9_TREAD,    P9_TCLUNK,    P9_TSTAT,
+        P9_TSTATFS, P9_TREADLINK, P9_TGETATTR, P9_TXATTRWALK, P9_TREADDIR,
+        P9_TFSYNC,  P9_TLOCK,     P9_TGETLOCK, P9_TVERSION,   P9_TATTACH,
+        P9_TFLUSH,  P9_TWALK,     P9_TREAD,    P9_TCLUNK,     P9_TSTAT,
     };
 
     for (unsigned type = 0; type <= UINT8_MAX; type++) {

@@ -101,15 +101,26 @@ static void wait_running(const StandinDaemon *daemon, bool was_claimed)
     }
 }
 
+char *standin_daemon_config(void)
+{
+    char *file = g_strdup_printf("%s/xen-9pfs.conf", standin_dir());
+
+    if (!g_file_test(file, G_FILE_TEST_EXISTS))
+        g_assert_true(g_file_set_contents(file, "", 0, NULL));
+    return file;
+}
+
 StandinDaemon *standin_daemon_start(const char *const *options)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *config = standin_daemon_config();
     bool was_claimed = is_claimed();
     StandinDaemon *daemon;
 
     g_ptr_array_add(argv, daemon_program());
     g_ptr_array_add(argv, g_strdup("--foreground"));
     g_ptr_array_add(argv, g_strdup_printf("--run-dir=%s/run", standin_dir()));
+    g_ptr_array_add(argv, g_strdup_printf("--config=%s", config));
     g_ptr_array_add(argv, g_strdup("--log-level=debug"));
     for (unsigned i = 0; options && options[i]; i++)
         g_ptr_array_add(argv, g_strdup(options[i]));

@@ -114,7 +114,7 @@ void standin_clear_faults(void);
 
 typedef struct StandinDaemon StandinDaemon;
 
-/* Starts the daemon with a run folder of its own and `options` (NULL-terminated, may be NULL), and
+/* Starts the daemon with a run folder and a configuration file of its own and `options` (NULL-terminated, may be NULL), and
  * waits until it says in xenstore that it runs. Its log goes to a file. The daemon is killed when
  * the thread that started it ends. */
 StandinDaemon *standin_daemon_start(const char *const *options);
@@ -126,6 +126,10 @@ pid_t standin_daemon_pid(const StandinDaemon *daemon);
 
 /* The folder given to the daemon as --run-dir. */
 const char *standin_daemon_run_dir(const StandinDaemon *daemon);
+
+/* The file given to the daemon as --config, also to those that are started later; to be freed with
+ * g_free(). It is empty unless a test writes to it. */
+char *standin_daemon_config(void);
 
 /* All that the daemon and its workers have logged; to be freed with g_free(). */
 char *standin_daemon_log(const StandinDaemon *daemon);

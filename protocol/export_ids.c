@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Export ids: parses the maps of user and group ids; see export_keys.h. */
+#include <glib.h>
+#include <string.h>
+
+#include "protocol/export_keys.h"
+
+enum { NOBODY = 65534 };
+
+#define MAX_ID (UINT32_MAX - 1) /* the last number is no id: system calls take it for "none" */
+
+/* Takes an id from the front of *text. */
+static bool take_id(const char **text, uint32_t *id)
+{
+    char *end;
+    guint64 value;
+
+    if (!g_ascii_isdigit(**text))
+        return false;
+    value = g_ascii_strtoull(*text, &end, 10);
+    if (value > MAX_ID)
+        return false;
+    *id = (uint32_t)value;
+    *text = end;
+    return true;
+}
+
+static bool take_char(const char **text, char c)
+{
+    if (**text != c)
+        return false;
+    ++*text;
+    return true;
+}
+
+/* "FIRST[-LAST]:HOST" */
+static bool parse_range(const char *text, IdRange *range)
+{
+    uint32_t last;
+
+    if (!take_id(&text, &range->guest))
+        return false;
+    last = range->guest;
+    if (take_char(&text, '-') && !take_id(&text, &last))
+        return false;
+    if (!take_char(&text, ':') || !take_id(&text, &range->host) || *text || last < range->guest)
+        return false;
+    range->count = last - range->guest + 1;
+    return range->host <= MAX_ID - (range->count - 1);
+}
+
+/* "*:HOST" or "GUEST:*". Each may be there once; `given` says which were. */
+static bool parse_other(const char *text, IdMap *map, bool given[2])
+{
+    bool of_guest = *text == '*';
+    uint32_t *id = of_guest ? &map->other_host : &map->other_guest;
+
+    if (given[of_guest])
+        return false;
+    given[of_guest] = true;
+    if (of_guest)
+        return ++text, take_char(&text, ':') && take_id(&text, id) && !*text;
+    return take_id(&text, id) && strcmp(text, ":*") == 0;
+}
+
+static bool overlap(uint32_t a, uint32_t a_count, uint32_t b, uint32_t b_count)
+{
+    return a <= b ? b - a < a_count : a - b < b_count;
+}
+
+static bool fits(const IdMap *map, const IdRange *new)
+{
+    for (uint32_t i = 0; i < map->n_ranges; i++) {
+        const IdRange *old = &map->ranges[i];
+
+        if (overlap(old->guest, old->count, new->guest, new->count) ||
+            overlap(old->host, old->count, new->host, new->count))
+            return false;
+    }
+    return true;
+}
+
+static bool add_range(IdMap *map, const char *item, char **right)
+{
+    IdRange range;
+
+    if (!parse_range(item, &range))
+        return false;
+    if (!fits(map, &range))
+        *right = g_strdup("give ranges that overlap neither in the guest nor here");
+    else if (map->n_ranges == EXPORT_MAX_ID_RANGES)
+        *right = g_strdup_printf("give at most %d ranges", EXPORT_MAX_ID_RANGES);
+    else
+        map->ranges[map->n_ranges++] = range;
+    return !*right;
+}
+
+bool export_ids_parse(const char *text, IdMap *map, char **right)
+{
+    IdMap new = {.other_host = NOBODY, .other_guest = NOBODY};
+    g_auto(GStrv) items = g_strsplit(text, ";", -1);
+    bool given[2] = {false, false};
+    bool good = true;
+
+    *right = NULL;
+    for (char **item = items; good && *item; item++) {
+        if (*g_strstrip(*item) == '\0')
+            continue;
+        good = strchr(*item, '*') ? parse_other(*item, &new, given) : add_range(&new, *item, right);
+    }
+    if (good && new.n_ranges == 0 && (given[0] || given[1])) {
+        *right = g_strdup("give a range, too: without any every id is itself");
+        good = false;
+    }
+    if (!good && !*right)
+        *right = g_strdup("give a list such as 0-65535:100000;*:65534, guest first");
+    if (good)
+        *map = new.n_ranges > 0 ? new : (IdMap){0};
+    return good;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Config: the configuration file, xen-9pfs.conf(5), which says how exports are served.
+ *
+ *     [defaults]          what holds for every export
+ *     [domain web*]       for the exports of domains with such a name
+ *     [tag build-?]       for those that have such a mount tag
+ *     [path /srv/?]       for those with such a path
+ *
+ * A later kind of group takes precedence over an earlier one; of two groups of one kind, the one
+ * that comes later in the file. A file is checked as a whole when it is read: what is wrong
+ * anywhere in it is an error, whether or not anything would come to it, and applying it cannot fail.
+ */
+#ifndef XEN_9PFS_CONFIG_H
+#define XEN_9PFS_CONFIG_H
+
+#include <glib.h>
+
+#include "protocol/export_options.h"
+
+typedef struct Config Config;
+
+/* What groups are matched with. NULL is not known, and no group matches it. */
+typedef struct ConfigTarget {
+    const char *path; /* absolute */
+    const char *tag;
+    const char *domain;
+} ConfigTarget;
+
+/* Reads and checks `file`. One that does not exist is an empty one, unless it is `needed`. Returns
+ * NULL with an error whose message names the file, and the group and the key where it is about
+ * one, and says what would be right. */
+Config *config_read(const char *file, bool needed, GError **error);
+void config_free(Config *config);
+
+/* Sets the options that the file has for `target`. */
+void config_apply(const Config *config, const ConfigTarget *target, ExportOptions *options);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
+
+#endif
