@@ -52,7 +52,7 @@ static Attach attach(Session *session, Request *flush)
     target = session->tags.slots[tag];
     if (!target) {
         result = ATTACH_UNKNOWN;
-    } else if (pool_cancel(session->pool, &target->job)) {
+    } else if (session_unqueue(session, target)) {
         result = ATTACH_REMOVED;
     } else {
         target->cancelled = true;

@@ -115,6 +115,12 @@ static int read_directory(Request *r, uint32_t count)
     return error;
 }
 
+/* Notes that `n` bytes of what the request was counted with were transferred. */
+static void use_bytes(Request *r, ssize_t n)
+{
+    r->throttle.unused -= MIN(r->throttle.unused, (uint32_t)n);
+}
+
 int op_read(Request *r)
 {
     uint32_t count = MIN(r->t.io.count, r->msize - P9_RREAD_OVERHEAD);
@@ -135,6 +141,7 @@ int op_read(Request *r)
                                     r->nowait);
     if (got < 0)
         return (int)got;
+    use_bytes(r, got);
     write_u32(w, (uint32_t)got);
     write_space(w, (size_t)got);
     return 0;
@@ -152,6 +159,7 @@ int op_write(Request *r)
     put = file->node->fs->ops->write(file, r->t.io.data, r->t.io.count, r->t.io.offset);
     if (put < 0)
         return (int)put;
+    use_bytes(r, put);
     write_u32(request_reply(r, sizeof(uint32_t)), (uint32_t)put);
     return 0;
 }

@@ -4,9 +4,9 @@
  *
  * Its life is taken -> queued -> running -> done -> published; a request that runs at once on the
  * reader is never queued. Exactly one owner holds it at any time: the reader, the pool's queue, the
- * thread that runs it, the flush list, the locks' waiting list, or the channel that will publish its
- * reply. Other threads reach it only through the tag table, under the tag's lock, for the fields
- * that say so.
+ * throttle's queue, the thread that runs it, the flush list, the locks' waiting list, or the channel
+ * that will publish its reply. Other threads reach it only through the tag table, under the tag's
+ * lock, for the fields that say so.
  *
  * request_respond() is where every request ends: it commits the staged fid change or drops it,
  * sends the reply or discards it, and lets go of what the request held.
@@ -25,7 +25,7 @@ typedef struct Request Request;
 
 typedef enum RequestState {
     REQUEST_TAKEN,
-    REQUEST_QUEUED,  /* waits for a pool thread */
+    REQUEST_QUEUED,  /* waits for a pool thread, or until the export's limits let it go */
     REQUEST_RUNNING, /* an operation works on it, or a Tflush waits for its target */
     REQUEST_DONE,    /* has its reply, which is not published yet */
 } RequestState;
@@ -92,6 +92,11 @@ struct Request {
     Request *next_waiter;
     Channel *settle; /* of a Tflush: the channel its target was answered on, or NULL */
     FlushWait flush;
+
+    struct {
+        GList link;      /* of the queue it waits in; without data while it waits in none */
+        uint32_t unused; /* bytes that were counted against the limits and not transferred */
+    } throttle;
 
     Fid *fid; /* references: the message's first fid, and its second one */
     Fid *fid2;

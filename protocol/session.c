@@ -25,6 +25,7 @@ const SessionLimits session_default_limits = {
     .locks = {.max_owners = 4096, .max_ranges = 64 * 1024},
     .max_lock_waits = 1024,
     .max_lock_wait_msec = 10 * 1000,
+    .throttle_clock = g_get_monotonic_time,
 };
 
 /* A lock that somebody waits for may be free now. */
@@ -52,6 +53,7 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     session->locks = lock_table_new(session->state.fids, limits->locks, lock_released, session);
     session->lock_waits =
         lock_waits_new(session->locks, limits->max_lock_waits, limits->max_lock_wait_msec);
+    session->throttle = throttle_waits_new(&options->throttle, limits->throttle_clock);
     tag_table_init(&session->tags);
     g_queue_init(&session->flushes);
     pthread_mutex_init(&session->released_lock, NULL);
@@ -159,6 +161,8 @@ void session_uncharge(Session *session, const Request *request)
         g_atomic_int_add(&session->n_reserved, -1);
     else
         g_atomic_pointer_add(&session->inflight_bytes, -(gssize)request->charge);
+    if (request->throttle.unused > 0 && throttle_waits_give_back(session->throttle, request))
+        wake_reader(session);
     if (g_atomic_int_get(&session->starved) &&
         g_atomic_int_compare_and_exchange(&session->starved, 1, 0))
         wake_reader(session);
@@ -231,6 +235,13 @@ Request *session_admit(Session *session, Channel *channel, const uint8_t *peeked
     return request;
 }
 
+bool session_unqueue(Session *session, Request *request)
+{
+    if (session->throttle && throttle_waits_remove(session->throttle, request))
+        return true;
+    return pool_cancel(session->pool, &request->job);
+}
+
 /* Enters the request in the tag table. A client that uses a tag again has given up on the request
  * that had it: that one gets no reply any more. */
 static void register_tag(Session *session, Request *request)
@@ -244,7 +255,7 @@ static void register_tag(Session *session, Request *request)
     if (old) {
         old->abandoned = true;
         old->registered = false;
-        if (pool_cancel(session->pool, &old->job))
+        if (session_unqueue(session, old))
             cancelled = old;
     }
     session->tags.slots[tag] = request;
@@ -316,6 +327,23 @@ static void run_or_queue(Session *session, Request *request)
     request->state = REQUEST_QUEUED;
     request->job.run = run_on_pool;
     pool_submit(session->pool, &request->job);
+}
+
+/* Runs those whose turn it is. */
+static void release_throttled(Session *session)
+{
+    Request *request;
+
+    while ((request = throttle_waits_next(session->throttle)))
+        run_or_queue(session, request);
+}
+
+/* Runs a request when the export's limits allow it, which may be at once. */
+static void run_throttled(Session *session, Request *request)
+{
+    request->state = REQUEST_QUEUED;
+    throttle_waits_add(session->throttle, request);
+    release_throttled(session);
 }
 
 static uint32_t second_fid(const Tmessage *t)
@@ -399,13 +427,26 @@ void session_take(Session *session, Request *request)
     error = check_request(session, request, error);
     if (error)
         request_respond(request, error);
+    else if (session->throttle && throttle_waits_concern(request))
+        run_throttled(session, request);
     else
         run_or_queue(session, request);
 }
 
 bool session_tend(Session *session)
 {
+    if (session->throttle)
+        release_throttled(session);
     return flush_tend(session);
+}
+
+int session_timeout(Session *session)
+{
+    int64_t usec = session->throttle ? throttle_waits_delay(session->throttle) : -1;
+
+    if (usec <= 0)
+        return (int)usec;
+    return (int)MIN(usec / 1000 + 1, INT_MAX);
 }
 
 void session_release_waiters(Session *session, Request *waiters)
@@ -430,7 +471,7 @@ static Request *abandon_tag(Session *session, uint16_t tag)
         request->abandoned = true;
         request->registered = false;
         session->tags.slots[tag] = NULL;
-        if (pool_cancel(session->pool, &request->job))
+        if (session_unqueue(session, request))
             cancelled = request;
     }
     tag_unlock(&session->tags, tag);
@@ -481,6 +522,7 @@ void session_free(Session *session)
     flush_tend(session); /* the channels may have let go of requests that a Tflush waited for */
     fid_table_unref(session->state.fids);
     lock_table_free(session->locks);
+    throttle_waits_free(session->throttle);
     tag_table_deinit(&session->tags);
     buffer_pool_free(session->buffers);
     pthread_mutex_destroy(&session->released_lock);

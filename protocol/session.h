@@ -16,6 +16,7 @@
 #include "protocol/lock_wait.h"
 #include "protocol/request.h"
 #include "protocol/tags.h"
+#include "protocol/throttle_wait.h"
 
 enum {
     SESSION_MAX_CHANNELS = 8,
@@ -60,6 +61,8 @@ typedef struct SessionLimits {
     LockLimits locks;
     unsigned max_lock_waits;     /* Tlocks that wait; more are answered "blocked" at once */
     unsigned max_lock_wait_msec; /* how long one waits */
+
+    int64_t (*throttle_clock)(void); /* monotonic microseconds; tests have their own */
 } SessionLimits;
 
 extern const SessionLimits session_default_limits;
@@ -78,6 +81,7 @@ struct Session {
     XattrQuota xattrs;
     LockTable *locks;
     LockWaits *lock_waits;
+    ThrottleWaits *throttle; /* NULL without limits */
     SessionLimits limits;
     SessionState state; /* reader only; requests carry what they need of it */
     TagTable tags;
@@ -122,9 +126,14 @@ Request *session_admit(Session *session, Channel *channel, const uint8_t *peeked
 /* Takes over a complete request: runs it, or queues it. [reader] */
 void session_take(Session *session, Request *request);
 
-/* Lets waiting Tflushes go on. Returns true when some still wait, to be called again within a
- * millisecond even when nothing wakes the reader. [reader] */
+/* Lets waiting Tflushes go on, and requests that the export's limits have held up. Returns true when
+ * Tflushes still wait, to be called again within a millisecond even when nothing wakes the reader.
+ * [reader] */
 bool session_tend(Session *session);
+
+/* For how many milliseconds the reader may otherwise sleep before it calls session_tend() again, as
+ * poll() takes it: -1 is for ever. [reader] */
+int session_timeout(Session *session);
 
 /* Stops: nothing is queued or runs any more when it returns, and nothing will be sent. [reader] */
 void session_stop(Session *session);
@@ -139,8 +148,13 @@ void session_reset(Session *session, Request *keep);
 /* The largest message that fits all channels. */
 uint32_t session_max_message(const Session *session);
 
-/* For requests: gives back what session_admit() charged. Any thread. */
+/* For requests: gives back what session_admit() charged, and what it has not used of what the
+ * export's limits allow. Any thread. */
 void session_uncharge(Session *session, const Request *request);
+
+/* Takes back a request that has not begun. Returns false when it has, and true when it is the
+ * caller's to end. [reader] */
+bool session_unqueue(Session *session, Request *request);
 
 /* For requests: Tflush requests that waited for an ended request go on. Any thread. */
 void session_release_waiters(Session *session, Request *waiters);

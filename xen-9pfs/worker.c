@@ -361,6 +361,7 @@ static int wait_for_events(Worker *w, int timeout)
 static void sleep_until_event(Worker *w, bool waiting)
 {
     int timeout = storm_delay(w);
+    int throttled = session_timeout(w->session);
 
     if (timeout < 0)
         unmask_ports(w);
@@ -368,6 +369,8 @@ static void sleep_until_event(Worker *w, bool waiting)
         timeout = TEND_MSEC;
     else if (timeout < 0 && !w->trimmed)
         timeout = TRIM_MSEC;
+    if (throttled >= 0 && (timeout < 0 || throttled < timeout))
+        timeout = throttled;
     spin_before_sleep(&w->spin);
     if (wait_for_events(w, timeout) > 0) {
         spin_after_sleep(&w->spin);

@@ -6,20 +6,27 @@
 
 enum { QUIET_TURNS = 4, FILE_SIZE = 100 };
 
-Scene *scene_new_with_limits(FsClass class, unsigned n_channels, const SessionLimits *limits)
+Scene *scene_new_with_options(FsClass class, unsigned n_channels, const SessionLimits *limits,
+                              const ExportOptions *options)
 {
     Scene *s = g_new0(Scene, 1);
 
     s->fs = memory_fs_new(class);
     memory_fs_add_file(s->fs, "file", FILE_SIZE);
     memory_fs_add_directory(s->fs, "directory");
-    s->ts = test_session_new(memory_fs_base(s->fs), n_channels, TEST_MAX_MESSAGE, limits);
+    s->ts = test_session_new_with_options(memory_fs_base(s->fs), options, n_channels,
+                                          TEST_MAX_MESSAGE, limits);
     s->client = (Client){.ts = s->ts, .channel = 0, .tag = SCENE_TAG};
     client_start(&s->client, SCENE_MSIZE, SCENE_ROOT, 0);
     g_assert_cmpint(client_open_path(&s->client, SCENE_ROOT, SCENE_FILE, "file", P9_L_RDWR), ==, 0);
     g_assert_cmpint(client_walk(&s->client, SCENE_ROOT, SCENE_DIRECTORY, "directory", NULL, NULL),
                     ==, 0);
     return s;
+}
+
+Scene *scene_new_with_limits(FsClass class, unsigned n_channels, const SessionLimits *limits)
+{
+    return scene_new_with_options(class, n_channels, limits, &export_default_options);
 }
 
 Scene *scene_new(FsClass class, unsigned n_channels, unsigned max_threads)

@@ -30,6 +30,9 @@ enum {
 Scene *scene_new(FsClass class, unsigned n_channels, unsigned max_threads);
 Scene *scene_new_with_limits(FsClass class, unsigned n_channels, const SessionLimits *limits);
 
+Scene *scene_new_with_options(FsClass class, unsigned n_channels, const SessionLimits *limits,
+                              const ExportOptions *options);
+
 /* Ends the session and checks that nothing is left over. */
 void scene_free(Scene *scene);
 
