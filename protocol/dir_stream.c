@@ -22,6 +22,7 @@ struct DirStream {
     FsFile *dir; /* borrowed from the fid */
     bool is_top;
     Dialect dialect;
+    const ExportOptions *options;
     pthread_mutex_t lock; /* guards: */
     Position last;        /* where the last read began */
     Position now;         /* and where it ended */
@@ -42,13 +43,14 @@ typedef struct Step {
     size_t names_size; /* bytes of records, theirs included, at least */
 } Step;
 
-DirStream *dir_stream_new(FsFile *dir, bool is_top, Dialect dialect)
+DirStream *dir_stream_new(FsFile *dir, bool is_top, Dialect dialect, const ExportOptions *options)
 {
     DirStream *stream = g_new0(DirStream, 1);
 
     stream->dir = dir;
     stream->is_top = is_top;
     stream->dialect = dialect;
+    stream->options = options;
     pthread_mutex_init(&stream->lock, NULL);
     return stream;
 }
@@ -110,7 +112,7 @@ static int add_record(Step *step, Name *name, Position *at, size_t *done)
 
     if (error)
         return error;
-    error = stat_describe(node, NULL, name->text, stream->dialect, &text, &record);
+    error = stat_describe(node, NULL, name->text, stream->dialect, stream->options, &text, &record);
     fs_node_unref(node);
     if (error)
         return error;

@@ -15,9 +15,9 @@
 
 typedef struct DirStream DirStream;
 
-/* A new stream over an open directory, at its start; the file is borrowed. ".." in a directory that
- * `is_top`, the root for its client, is the directory itself. */
-DirStream *dir_stream_new(FsFile *dir, bool is_top, Dialect dialect);
+/* A new stream over an open directory, at its start; the file and the options are borrowed. ".." in a
+ * directory that `is_top`, the root for its client, is the directory itself. */
+DirStream *dir_stream_new(FsFile *dir, bool is_top, Dialect dialect, const ExportOptions *options);
 void dir_stream_free(DirStream *stream); /* NULL is allowed */
 
 /* Appends the records from `offset` on to `w`, at most `count` bytes. Nothing appended means the

@@ -34,7 +34,8 @@ typedef struct IdRange {
     uint32_t count;
 } IdRange;
 
-/* Without ranges every id is itself. With ranges an id outside all of them is `other`. */
+/* Without ranges every id is itself. With ranges an id outside all of them is `other`; the map must
+ * then be one that id_map_validate() finds good. */
 typedef struct IdMap {
     uint32_t n_ranges;
     IdRange ranges[EXPORT_MAX_ID_RANGES];
@@ -43,7 +44,7 @@ typedef struct IdMap {
 } IdMap;
 
 /* A token bucket: `rate` per second on average (0: no limit), up to `burst` at once (0: a tenth of
- * a second's worth). */
+ * a second's worth; never less than a fiftieth). */
 typedef struct ThrottleRate {
     uint64_t rate;
     uint64_t burst;

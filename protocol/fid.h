@@ -20,7 +20,7 @@ typedef struct DirStream DirStream; /* dir_stream.h */
 
 typedef struct Fid {
     gatomicrefcount refs;
-    uint32_t uid; /* n_uname of the attach it descends from */
+    uint32_t uid; /* n_uname of the attach it descends from: the guest's number */
     FsNode *top;  /* the directory of that attach, where ".." ends; NULL: the root of the tree */
     FsNode *node;
     FsFile *file; /* NULL unless open */

@@ -382,6 +382,14 @@ static int identify_root(LocalFs *fs)
     return 0;
 }
 
+/* Whether the export can be served only with the right to create files for other users. */
+static bool needs_owner(const ExportOptions *o)
+{
+    bool mapped = o->users.n_ranges > 0 || o->groups.n_ranges > 0;
+
+    return o->model == MODEL_PASSTHROUGH || (o->model == MODEL_NONE && mapped);
+}
+
 static int open_all(LocalFs *fs, const char *path, const char **why)
 {
     int error;
@@ -398,8 +406,8 @@ static int open_all(LocalFs *fs, const char *path, const char **why)
     if (fs->proc_fd < 0)
         return -errno;
     fs->has_xattrat = local_has_xattrat(fs->proc_fd, fs->root_fd);
-    *why = "security_model=passthrough needs the right to create files for other users";
-    return fs->options.model == MODEL_PASSTHROUGH && !fs->sets_owner ? -EPERM : 0;
+    *why = "security_model=passthrough, or a map of ids, needs the right to set owners";
+    return needs_owner(&fs->options) && !fs->sets_owner ? -EPERM : 0;
 }
 
 int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const char **why)

@@ -77,11 +77,6 @@ bool open_flags_change(int flags)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
-FsOwner fid_owner(const Fid *fid, uint32_t gid)
-{
-    return (FsOwner){.uid = fid->uid == P9_NOUSER ? 0 : fid->uid, .gid = gid};
-}
-
 int check_name(const char *name)
 {
     if (name[0] == '\0' || strchr(name, '/'))

@@ -95,7 +95,27 @@ int check_new_name(const char *name, int error_for_dots);
  * and cannot be removed: -EBUSY. */
 int remove_node(const Fid *fid);
 
-/* Who owns what fid `fid` creates with group `gid`. */
-FsOwner fid_owner(const Fid *fid, uint32_t gid);
+/* ops_ids.c: users and groups */
+
+/* The user, in the guest, on whose behalf a fid is used: root when the attach named nobody. */
+uint32_t fid_user(const Fid *fid);
+
+/* Who owns on the host what the request creates with its fid and the guest's group `gid`. */
+FsOwner request_owner(const Request *r, uint32_t gid);
+
+/* Make the ids of what the guest asks for the host's, and those of what is so the guest's. */
+void change_to_host(const Request *r, FsChange *change);
+void attr_to_guest(const ExportOptions *options, FsAttr *attr);
+
+/* Whether the guest may change its fid's file so (ids are the host's), or have one with `attr` open
+ * with host flags `flags`. Return 0 or the error to answer. */
+int check_change(const Request *r, const FsChange *change);
+int check_open(const Request *r, const FsAttr *attr, int flags);
+
+/* Takes out of `back`, which restores a file of the guest to `attr`, what the guest could not do. */
+void limit_restored(const Request *r, const FsAttr *attr, FsChange *back);
+
+/* Takes bits out of the mode of what the request will make in its fid's directory. */
+int limit_new_mode(const Request *r, mode_t *mode);
 
 #endif

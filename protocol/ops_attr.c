@@ -63,6 +63,7 @@ int op_getattr(Request *r)
     error = node->fs->ops->getattr(node, r->fid->file, &attr, &qid);
     if (error)
         return error;
+    attr_to_guest(&r->session->options, &attr);
     if (attr.stx_mask & STATX_BTIME)
         valid |= mask & P9_GETATTR_BTIME;
     else
@@ -100,6 +101,9 @@ int op_setattr(Request *r)
         error = read_time(r->t.setattr.atime_sec, r->t.setattr.atime_nsec, &change.atime);
     if (!error && (change.valid & P9_SETATTR_MTIME_SET))
         error = read_time(r->t.setattr.mtime_sec, r->t.setattr.mtime_nsec, &change.mtime);
+    change_to_host(r, &change);
+    if (!error)
+        error = check_change(r, &change);
     return error ? error : node->fs->ops->setattr(node, r->fid->file, &change);
 }
 

@@ -46,9 +46,12 @@ int reply_opened(Request *r, FsFile *file, int flags)
     ByteWriter *w = request_reply(r, P9_QID_SIZE + sizeof(uint32_t));
     FsNode *node = file->node;
     Fid *fid = r->fid;
+    FsAttr attr;
     Qid qid;
-    int error = node->fs->ops->getattr(node, file, NULL, &qid);
+    int error = node->fs->ops->getattr(node, file, &attr, &qid);
 
+    if (!error)
+        error = check_open(r, &attr, flags);
     if (!error) {
         request_stage_fid(r, r->t.fid, fid, fid_new_from(fid, node, file, flags));
         write_qid(w, &qid);
@@ -86,7 +89,8 @@ int op_lcreate(Request *r)
     FsNode *dir = r->fid->node;
     const char *name = r->t.lcreate.name;
     int flags = host_flags(r->t.lcreate.flags);
-    FsOwner owner = fid_owner(r->fid, r->t.lcreate.gid);
+    FsOwner owner = request_owner(r, r->t.lcreate.gid);
+    mode_t mode = r->t.lcreate.mode & 07777;
     FsFile *file;
     int error;
 
@@ -94,7 +98,9 @@ int op_lcreate(Request *r)
         return -EINVAL;
     error = check_new_name(name, -EEXIST);
     if (!error)
-        error = dir->fs->ops->create(dir, name, flags, r->t.lcreate.mode & 07777, owner, &file);
+        error = limit_new_mode(r, &mode);
+    if (!error)
+        error = dir->fs->ops->create(dir, name, flags, mode, owner, &file);
     return error ? error : reply_opened(r, file, flags);
 }
 

@@ -45,8 +45,8 @@ static int finish_open(Request *r, FsFile *file, int flags, uint8_t mode)
     if (error)
         return error;
     if (directory && r->dialect != DIALECT_9P2000_L)
-        r->stage.fid->stream =
-            dir_stream_new(r->stage.fid->file, fid_is_top(r->stage.fid), r->dialect);
+        r->stage.fid->stream = dir_stream_new(r->stage.fid->file, fid_is_top(r->stage.fid),
+                                              r->dialect, &r->session->options);
     r->stage.fid->remove_on_clunk = mode & P9_ORCLOSE;
     return 0;
 }
@@ -86,13 +86,13 @@ static int find_owner(const Request *r, FsOwner *owner, mode_t *permissions)
 
     if (error)
         return error;
-    *owner = fid_owner(r->fid, attr.stx_gid);
+    *owner = (FsOwner){.uid = request_owner(r, 0).uid, .gid = attr.stx_gid};
     *permissions = stat_permissions(perm);
-    if (owner->uid != 0)
+    if (fid_user(r->fid) != 0)
         *permissions &= ~(mode_t)S_ISGID;
     if (r->dialect == DIALECT_9P2000) /* as open(5) of Plan 9 wants it */
         *permissions &= attr.stx_mode | (perm & P9_DMDIR ? 07000 : 07111);
-    return 0;
+    return perm & P9_DMDIR ? 0 : limit_new_mode(r, permissions);
 }
 
 /* Makes the fid stand for what was created and cannot be opened. */

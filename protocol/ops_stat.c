@@ -32,7 +32,8 @@ int op_stat(Request *r)
         g_strlcpy(name, "/", sizeof(name));
     if (error) /* it lies too deep for a path: better no name than no attributes */
         name[0] = '\0';
-    error = stat_describe(node, r->fid->file, name, r->dialect, &text, &record);
+    error =
+        stat_describe(node, r->fid->file, name, r->dialect, &r->session->options, &text, &record);
     if (error)
         return error;
     size = stat_size(&record, r->dialect);
@@ -70,8 +71,9 @@ static int sync_node(const Fid *fid)
 
 /* Gives back what `change` may have taken before it failed. Size and times cannot have been changed
  * when a later step fails, but for the times themselves. */
-static void restore(const Fid *fid, const FsChange *change, const FsAttr *attr)
+static void restore(const Request *r, const FsChange *change, const FsAttr *attr)
 {
+    FsNode *node = r->fid->node;
     FsChange back = {
         .valid = change->valid & (P9_SETATTR_UID | P9_SETATTR_GID | P9_SETATTR_MODE),
         .mode = attr->stx_mode & 07777,
@@ -79,8 +81,9 @@ static void restore(const Fid *fid, const FsChange *change, const FsAttr *attr)
         .gid = attr->stx_gid,
     };
 
+    limit_restored(r, attr, &back);
     if (back.valid != 0)
-        fid->node->fs->ops->setattr(fid->node, fid->file, &back);
+        node->fs->ops->setattr(node, r->fid->file, &back);
 }
 
 static int rename_node(FsNode *node, const char *name)
@@ -89,9 +92,10 @@ static int rename_node(FsNode *node, const char *name)
 }
 
 /* Changes name (unless NULL) and attributes of the fid's file, which now are as `attr` says. */
-static int change_file(const Fid *fid, const char *name, const FsChange *change, const FsAttr *attr)
+static int change_file(const Request *r, const char *name, const FsChange *change,
+                       const FsAttr *attr)
 {
-    FsNode *node = fid->node;
+    FsNode *node = r->fid->node;
     char old_name[P9_NAME_MAX + 1];
     int error = 0;
 
@@ -102,9 +106,9 @@ static int change_file(const Fid *fid, const char *name, const FsChange *change,
     }
     if (error || change->valid == 0)
         return error;
-    error = node->fs->ops->setattr(node, fid->file, change);
+    error = node->fs->ops->setattr(node, r->fid->file, change);
     if (error) {
-        restore(fid, change, attr);
+        restore(r, change, attr);
         if (name)
             rename_node(node, old_name);
     }
@@ -128,9 +132,13 @@ int op_wstat(Request *r)
     error = node->fs->ops->getattr(node, r->fid->file, &attr, NULL);
     if (!error)
         error = stat_read_change(record, r->dialect, &attr, &change);
+    if (!error) {
+        change_to_host(r, &change);
+        error = check_change(r, &change);
+    }
     if (!error && name)
         error = fid_is_top(r->fid) ? -EBUSY : check_new_name(name, -EISDIR);
     if (error)
         return error;
-    return name || change.valid ? change_file(r->fid, name, &change, &attr) : sync_node(r->fid);
+    return name || change.valid ? change_file(r, name, &change, &attr) : sync_node(r->fid);
 }

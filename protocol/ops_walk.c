@@ -145,7 +145,7 @@ int op_mkdir(Request *r)
 {
     FsNode *dir = r->fid->node;
     const char *name = r->t.lcreate.name;
-    FsOwner owner = fid_owner(r->fid, r->t.lcreate.gid);
+    FsOwner owner = request_owner(r, r->t.lcreate.gid);
     Qid qid;
     int error = check_new_name(name, -EEXIST);
 
@@ -160,10 +160,12 @@ int op_mknod(Request *r)
     const char *name = r->t.mknod.name;
     mode_t mode = r->t.mknod.mode & (S_IFMT | 07777);
     dev_t device = makedev(r->t.mknod.major, r->t.mknod.minor);
-    FsOwner owner = fid_owner(r->fid, r->t.mknod.gid);
+    FsOwner owner = request_owner(r, r->t.mknod.gid);
     Qid qid;
     int error = check_new_name(name, -EEXIST);
 
+    if (!error)
+        error = limit_new_mode(r, &mode);
     if (!error)
         error = dir->fs->ops->mknod(dir, name, mode, device, owner, &qid);
     return error ? error : reply_qid(r, &qid);
@@ -173,7 +175,7 @@ int op_symlink(Request *r)
 {
     FsNode *dir = r->fid->node;
     const char *name = r->t.symlink.name;
-    FsOwner owner = fid_owner(r->fid, r->t.symlink.gid);
+    FsOwner owner = request_owner(r, r->t.symlink.gid);
     Qid qid;
     int error = check_new_name(name, -EEXIST);
 

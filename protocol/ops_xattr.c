@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "protocol/id_xattr.h"
 #include "protocol/ops.h"
 
 enum {
@@ -30,15 +31,18 @@ static ssize_t get(Request *r, const char *name, void *bytes, size_t size)
 
 static int take_snapshot(Request *r, const char *name, Xattr **xattr)
 {
+    const ExportOptions *options = &r->session->options;
     g_autofree uint8_t *large = NULL;
-    uint8_t small[FIRST_TRY];
+    uint8_t small[FIRST_TRY + ID_XATTR_GROWTH];
     uint8_t *bytes = small;
-    ssize_t size = get(r, name, bytes, sizeof(small));
+    ssize_t size = get(r, name, bytes, FIRST_TRY);
 
     if (size == -ERANGE) {
-        bytes = large = g_try_malloc(XATTR_MAX_VALUE);
+        bytes = large = g_try_malloc(XATTR_MAX_VALUE + ID_XATTR_GROWTH);
         size = large ? get(r, name, bytes, XATTR_MAX_VALUE) : -ENOMEM;
     }
+    if (size >= 0 && id_xattr_concerns(options, name))
+        size = id_xattr_to_guest(options, name, bytes, (size_t)size);
     return size < 0 ? (int)size
                     : xattr_new_snapshot(&r->session->xattrs, bytes, (size_t)size, xattr);
 }
@@ -118,5 +122,5 @@ int write_xattr(Request *r)
 
 int clunk_xattr(Request *r)
 {
-    return xattr_store(r->fid->xattr, r->fid->node, r);
+    return xattr_store(r->fid->xattr, r->fid->node, &r->session->options, r);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "common/trace.h"
+#include "protocol/id_map.h"
 
 enum {
     RESERVED_REQUESTS = 64,         /* admitted beyond the limit, when they release something */
@@ -42,6 +43,7 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
 {
     Session *session = g_new0(Session, 1);
 
+    assert(id_map_validate(&options->users) < 0 && id_map_validate(&options->groups) < 0);
     session->fs = fs;
     session->options = *options;
     session->limits = *limits;

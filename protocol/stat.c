@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "protocol/codec.h"
+#include "protocol/id_map.h"
 
 /* The bits that say what a file is, and those that no file here can have. */
 #define TYPE_BITS                                                                             \
@@ -128,10 +129,11 @@ static uint32_t wire_time(int64_t seconds)
     return (uint32_t)CLAMP(seconds, 0, (int64_t)UINT32_MAX);
 }
 
-int stat_describe(FsNode *node, FsFile *file, const char *name, Dialect dialect, StatText *text,
-                  StatRecord *record)
+int stat_describe(FsNode *node, FsFile *file, const char *name, Dialect dialect,
+                  const ExportOptions *options, StatText *text, StatRecord *record)
 {
     bool extended = has_extension(dialect);
+    uint32_t uid, gid;
     FsAttr attr;
     Qid qid;
     int error = node->fs->ops->getattr(node, file, &attr, &qid);
@@ -140,8 +142,10 @@ int stat_describe(FsNode *node, FsFile *file, const char *name, Dialect dialect,
         error = describe_extension(node, &attr, text->extension);
     if (error)
         return error;
-    snprintf(text->uid, sizeof(text->uid), "%" PRIu32, attr.stx_uid);
-    snprintf(text->gid, sizeof(text->gid), "%" PRIu32, attr.stx_gid);
+    uid = id_map_to_guest(&options->users, attr.stx_uid);
+    gid = id_map_to_guest(&options->groups, attr.stx_gid);
+    snprintf(text->uid, sizeof(text->uid), "%" PRIu32, uid);
+    snprintf(text->gid, sizeof(text->gid), "%" PRIu32, gid);
     *record = (StatRecord){
         .qid = qid,
         .mode = stat_mode(attr.stx_mode, dialect),
@@ -153,8 +157,8 @@ int stat_describe(FsNode *node, FsFile *file, const char *name, Dialect dialect,
         .gid = extended ? "" : text->gid,
         .muid = "",
         .extension = text->extension,
-        .n_uid = attr.stx_uid,
-        .n_gid = attr.stx_gid,
+        .n_uid = uid,
+        .n_gid = gid,
         .n_muid = P9_NOUSER,
     };
     return 0;

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "common/bytes.h"
+#include "protocol/export_options.h"
 #include "protocol/fs.h"
 
 typedef struct StatRecord {
@@ -33,10 +34,10 @@ typedef struct StatText {
     char uid[12], gid[12];
 } StatText;
 
-/* Describes the node in `dialect`. `file` is an open file of it, or NULL; `name` its name. Returns
+/* Describes the node in `dialect`, to the guest of an export served with `options`. `file` is an open file of it, or NULL; `name` its name. Returns
  * 0 or a negative errno. May wait when the node is a symbolic link. */
-int stat_describe(FsNode *node, FsFile *file, const char *name, Dialect dialect, StatText *text,
-                  StatRecord *record);
+int stat_describe(FsNode *node, FsFile *file, const char *name, Dialect dialect,
+                  const ExportOptions *options, StatText *text, StatRecord *record);
 
 /* Bytes that write_stat() needs, its size[2] included; and at least, for one with empty texts. */
 size_t stat_size_min(Dialect dialect);
@@ -53,7 +54,7 @@ uint32_t stat_mode(mode_t mode, Dialect dialect);
 bool stat_asks_change(const StatRecord *record);
 
 /* What `record`, of a Twstat, asks to change in a file that now is as `attr` says, name excepted:
- * change->valid is 0 when that is nothing. Returns 0 or the error to answer: -EIO for another file
+ * change->valid is 0 when that is nothing. The ids are as in the record. Returns 0 or the error to answer: -EIO for another file
  * type, -EINVAL for a user or group without a number, -EISDIR for the length of a directory. */
 int stat_read_change(const StatRecord *record, Dialect dialect, const FsAttr *attr,
                      FsChange *change);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "protocol/id_xattr.h"
+
 struct Xattr {
     XattrQuota *quota;
     size_t size;
@@ -155,7 +157,26 @@ static bool claim(Xattr *x, const void *by)
     return mine;
 }
 
-int xattr_store(Xattr *x, FsNode *node, const void *by)
+/* Sets the attribute, to the value as the host has it: x->bytes is the guest's, and is kept so that
+ * this can be done again. */
+static int set_value(const Xattr *x, FsNode *node, const ExportOptions *options)
+{
+    g_autofree uint8_t *copy = NULL;
+    ssize_t size;
+
+    if (!id_xattr_concerns(options, x->name))
+        return node->fs->ops->setxattr(node, x->name, x->bytes, x->size, x->flags);
+    copy = g_try_malloc(x->size + ID_XATTR_GROWTH);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, x->bytes, x->size);
+    size = id_xattr_to_host(options, x->name, copy, x->size);
+    if (size < 0)
+        return (int)size;
+    return node->fs->ops->setxattr(node, x->name, copy, (size_t)size, x->flags);
+}
+
+int xattr_store(Xattr *x, FsNode *node, const ExportOptions *options, const void *by)
 {
     const FsOps *ops = node->fs->ops;
 
@@ -167,5 +188,5 @@ int xattr_store(Xattr *x, FsNode *node, const void *by)
         return -EOPNOTSUPP;
     if (x->size == 0 && x->flags == XATTR_REPLACE)
         return ops->removexattr(node, x->name);
-    return ops->setxattr(node, x->name, x->bytes, x->size, x->flags);
+    return set_value(x, node, options);
 }

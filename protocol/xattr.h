@@ -10,6 +10,7 @@
 #ifndef PROTOCOL_XATTR_H
 #define PROTOCOL_XATTR_H
 
+#include "protocol/export_options.h"
 #include "protocol/fs.h"
 
 enum { XATTR_MAX_VALUE = 64 * 1024 }; /* and the longest list; Linux has the same limits */
@@ -46,10 +47,11 @@ ssize_t xattr_write(Xattr *xattr, uint64_t offset, const void *bytes, size_t cou
 /* True for a value that is still to be stored. */
 bool xattr_is_pending(Xattr *xattr);
 
-/* Gives the finished value to `node`. Returns -EINVAL when not every byte was written. Linux sends
+/* Gives the finished value to `node`, of an export served with `options`. Returns -EINVAL when not
+ * every byte was written, or ids in it cannot be translated. Linux sends
  * the removal of an attribute as the replacement by no bytes, so that is what this means; no bytes
  * with other flags are an empty value. `by` says who stores: it may try again, while others find
  * that there is nothing to do. */
-int xattr_store(Xattr *xattr, FsNode *node, const void *by);
+int xattr_store(Xattr *xattr, FsNode *node, const ExportOptions *options, const void *by);
 
 #endif
