@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "protocol/export_keys.h"
+#include "protocol/id_map.h"
 
 enum { NOBODY = 65534 };
 
@@ -63,35 +64,19 @@ static bool parse_other(const char *text, IdMap *map, bool given[2])
     return take_id(&text, id) && strcmp(text, ":*") == 0;
 }
 
-static bool overlap(uint32_t a, uint32_t a_count, uint32_t b, uint32_t b_count)
-{
-    return a <= b ? b - a < a_count : a - b < b_count;
-}
-
-static bool fits(const IdMap *map, const IdRange *new)
-{
-    for (uint32_t i = 0; i < map->n_ranges; i++) {
-        const IdRange *old = &map->ranges[i];
-
-        if (overlap(old->guest, old->count, new->guest, new->count) ||
-            overlap(old->host, old->count, new->host, new->count))
-            return false;
-    }
-    return true;
-}
-
 static bool add_range(IdMap *map, const char *item, char **right)
 {
-    IdRange range;
+    uint32_t number = map->n_ranges;
 
-    if (!parse_range(item, &range))
-        return false;
-    if (!fits(map, &range))
-        *right = g_strdup("give ranges that overlap neither in the guest nor here");
-    else if (map->n_ranges == EXPORT_MAX_ID_RANGES)
+    if (number == EXPORT_MAX_ID_RANGES) {
         *right = g_strdup_printf("give at most %d ranges", EXPORT_MAX_ID_RANGES);
-    else
-        map->ranges[map->n_ranges++] = range;
+        return false;
+    }
+    if (!parse_range(item, &map->ranges[number]))
+        return false;
+    map->n_ranges++;
+    if (id_map_validate(map) == (int)number)
+        *right = g_strdup("give ranges that overlap neither in the guest nor here");
     return !*right;
 }
 
@@ -110,6 +95,10 @@ bool export_ids_parse(const char *text, IdMap *map, char **right)
     }
     if (good && new.n_ranges == 0 && (given[0] || given[1])) {
         *right = g_strdup("give a range, too: without any every id is itself");
+        good = false;
+    }
+    if (good && id_map_validate(&new) >= 0) {
+        *right = g_strdup("give the guest's other ids one here that is not root's");
         good = false;
     }
     if (!good && !*right)

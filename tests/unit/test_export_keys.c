@@ -189,6 +189,7 @@ static void test_bad_ids(void)
         {"0:0;*:1;*:2", "a list such as"},
         {"0:0;1:*;2:*", "a list such as"},
         {"0:0;1-2:*", "a list such as"},
+        {"0-9:100;*:0", "not root's"},
         {"0-9:100;9:500", "overlap neither"},
         {"0-9:100;20-29:109", "overlap neither"},
         {"5:5;0-9:100", "overlap neither"},
