@@ -37,8 +37,8 @@ static void test_environment(void)
 
     standin_start();
     socket = g_strdup_printf("socket=%s/", standin_dir());
-    daemon = spawn_shell("echo socket=$XEN_STANDIN; ls $LD_LIBRARY_PATH/libxenstore.so.4; "
-                         "trap 'exit 0' TERM; while :; do sleep 0.01; done");
+    daemon = spawn_shell("trap 'exit 0' TERM; echo socket=$XEN_STANDIN; "
+                         "ls $LD_LIBRARY_PATH/libxenstore.so.4; while :; do sleep 0.01; done");
     g_assert_true(standin_daemon_wait_log(daemon, "/libxenstore.so.4\n", 5000));
     g_assert_true(standin_daemon_wait_log(daemon, socket, 0));
     g_assert_cmpint(standin_daemon_stop(daemon), ==, 0);
