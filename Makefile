@@ -23,10 +23,12 @@ DESTDIR         ?=
 XEN_LIBEXEC_BIN ?= $(libexecdir)/xen/bin
 INSTALL         ?= install
 
-# SANITIZE=address,undefined or SANITIZE=thread builds into a folder of its own.
+# SANITIZE=address,undefined or SANITIZE=thread builds into a folder of its own, and so does
+# COVERAGE=1, where the daemon counts which of its lines run.
 comma    := ,
 SANITIZE ?=
-BUILD    ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+COVERAGE ?=
+BUILD    ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(COVERAGE),-coverage)
 
 CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PKGS     := glib-2.0 xencontrol xengnttab xenevtchn xenstore
@@ -48,6 +50,11 @@ LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 COMMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 PROTOCOL_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard protocol/*.c))
 DAEMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/*.c))
+
+ifneq ($(COVERAGE),)
+$(COMMON_OBJS) $(PROTOCOL_OBJS) $(DAEMON_OBJS): ALL_CFLAGS += --coverage -fprofile-update=atomic
+LDFLAGS       += --coverage
+endif
 
 # ThreadSanitizer has to see what GLib's own locks order.
 ifeq ($(SANITIZE),thread)
@@ -72,7 +79,7 @@ SCRIPTS := tests/test-install
 -include tests/daemon/daemon.mk
 -include tests/fuzz/fuzz.mk
 
-.PHONY: tests check check-quick check-all real-xen demo
+.PHONY: tests check check-quick check-all real-xen demo coverage count-coverage
 tests: all $(TESTS)
 
 # Everything: the stand-in tests plainly and under the sanitizers, then real Xen.
@@ -101,6 +108,19 @@ real-xen:
 demo:
 	@tests/setup
 	@DEMO_SHELL='$(DEMO_SHELL)' tests/real-xen/demo
+
+# Which lines of protocol/ the unit, protocol and daemon tests execute.
+COVERAGE_MIN ?= 90
+
+coverage:
+	@tests/setup
+	@$(MAKE) --no-print-directory -j$(JOBS) tests COVERAGE=1 CFLAGS=-Og
+	@$(MAKE) --no-print-directory count-coverage COVERAGE=1
+
+count-coverage:
+	@find $(BUILD) -name '*.gcda' -delete
+	@tests/run-tests $(BUILD)/test-logs $(PROTOCOL_TESTS) $(DAEMON_TESTS)
+	@tests/coverage $(BUILD) protocol $(COVERAGE_MIN)
 
 # The xen-9pfsd that libxl starts. If it is Xen's own, it is kept as xen-9pfsd.dist.
 DROP_IN = $(DESTDIR)$(XEN_LIBEXEC_BIN)/xen-9pfsd
@@ -141,6 +161,7 @@ help:
 	@echo 'make check-quick     only the tests of this build that need no Xen'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
+	@echo 'make coverage        lines of protocol/ that tests execute; fails below COVERAGE_MIN=90 %'
 	@echo 'make demo            show it working in a guest; SHARE=DIR SHELL=1 for a shell there'
 	@echo 'make install         DESTDIR, prefix, sbindir, libexecdir, mandir, unitdir, sysconfdir,'
 	@echo '                     XEN_LIBEXEC_BIN'
