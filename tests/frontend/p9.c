@@ -420,3 +420,13 @@ GByteArray *p9_tstatfs(uint16_t tag, uint32_t fid)
 {
     return p9_build(P9_TSTATFS, tag, "d", fid);
 }
+
+GByteArray *p9_twstat(uint16_t tag, uint32_t fid, uint32_t mode, uint32_t mtime, uint64_t length,
+                      const char *name)
+{
+    int size = 2 + 4 + 13 + 4 + 4 + 4 + 8 + 5 * 2 + (int)strlen(name) + 3 * 4;
+
+    return p9_build(P9_TWSTAT, tag, "dwwwdbdqdddqsssssddd", fid, size + 2, size, 0xffff, UINT32_MAX,
+                    0xff, UINT32_MAX, UINT64_MAX, mode, UINT32_MAX, mtime, length, name, "", "", "",
+                    "", UINT32_MAX, UINT32_MAX, UINT32_MAX);
+}

@@ -186,4 +186,8 @@ GByteArray *p9_tunlinkat(uint16_t tag, uint32_t dfid, const char *name, uint32_t
 GByteArray *p9_tfsync(uint16_t tag, uint32_t fid, uint32_t datasync);
 GByteArray *p9_tstatfs(uint16_t tag, uint32_t fid);
 
+/* Twstat of 9P2000.u; what is all ones, or "", is to stay. */
+GByteArray *p9_twstat(uint16_t tag, uint32_t fid, uint32_t mode, uint32_t mtime, uint64_t length,
+                      const char *name);
+
 #endif
