@@ -79,7 +79,7 @@ SCRIPTS := tests/test-install
 -include tests/daemon/daemon.mk
 -include tests/fuzz/fuzz.mk
 
-.PHONY: tests check check-quick check-all real-xen demo coverage count-coverage
+.PHONY: tests check check-quick check-integrity check-all real-xen demo coverage count-coverage
 tests: all $(TESTS)
 
 # Everything: the stand-in tests plainly and under the sanitizers, then real Xen.
@@ -100,6 +100,10 @@ check-all:
 # The stand-in tests of this build alone: seconds, for use while working.
 check-quick: tests
 	@tests/run-tests $(BUILD)/test-logs $(SCRIPTS) $(TESTS)
+
+# A million operations on one file, and as long a run of the others that several guests do at once.
+check-integrity: tests
+	@TEST_OPTIONS='-m slow' tests/run-tests $(BUILD)/test-logs $(INTEGRITY_TESTS)
 
 # Only the tests on real Xen.
 real-xen:
@@ -159,6 +163,7 @@ help:
 	@echo 'make                 build the daemon: build/xen-9pfsd'
 	@echo 'make check           build and run all tests, also under sanitizers and on real Xen'
 	@echo 'make check-quick     only the tests of this build that need no Xen'
+	@echo 'make check-integrity only the random operations, a million of them: minutes'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
 	@echo 'make coverage        lines of protocol/ that tests execute; fails below COVERAGE_MIN=90 %'

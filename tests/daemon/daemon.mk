@@ -4,8 +4,9 @@
 
 DAEMON_TEST_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/daemon/test_%.c, \
                       $(wildcard tests/daemon/*.c)))
-DAEMON_TESTS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/daemon/test_*.c tests/ring/test_*.c \
-                      tests/integrity/test_*.c))
+INTEGRITY_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/integrity/test_*.c))
+DAEMON_TESTS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/daemon/test_*.c tests/ring/test_*.c)) \
+                    $(INTEGRITY_TESTS)
 TESTS            += $(STANDIN_TESTS) $(FRONTEND_TESTS) $(DAEMON_TESTS)
 
 $(DAEMON_TESTS): $(BUILD)/%: $(BUILD)/%.o $(DAEMON_TEST_OBJS) $(FRONTEND) | $(STANDIN_FILES)

@@ -172,23 +172,25 @@ int guest_write(Guest *g, uint32_t fid, uint64_t offset, const void *bytes, uint
     return transfer(g, &t);
 }
 
-GPtrArray *guest_list(Guest *g, uint32_t fid, uint32_t count)
+int guest_list(Guest *g, uint32_t fid, uint32_t count, GPtrArray **names)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     uint64_t offset = 0;
     const uint8_t *data;
     uint32_t size, at;
 
+    *names = g_ptr_array_new_with_free_func(g_free);
     do {
+        int error = guest_check(g, frontend_call(g->frontend,
+                                                 p9_treaddir(GUEST_TAG, fid, offset, count), "D",
+                                                 &size, &data));
         char *name;
 
-        g_assert_cmpint(frontend_call(g->frontend, p9_treaddir(GUEST_TAG, fid, offset, count), "D",
-                                      &size, &data),
-                        ==, 0);
+        if (error != 0)
+            return error;
         g_assert_cmpuint(size, <=, count);
         for (at = 0; p9_next_entry(data, size, &at, NULL, &offset, NULL, &name);)
-            g_ptr_array_add(names, name);
+            g_ptr_array_add(*names, name);
         g_assert_cmpuint(at, ==, size);
     } while (size > 0);
-    return names;
+    return 0;
 }

@@ -48,7 +48,8 @@ int guest_read(Guest *guest, uint32_t fid, uint64_t offset, void *bytes, uint32_
 int guest_write(Guest *guest, uint32_t fid, uint64_t offset, const void *bytes, uint32_t size,
                 uint32_t piece);
 
-/* The names in the open directory `fid`, "." and ".." included, with Treaddirs of `count` bytes. */
-GPtrArray *guest_list(Guest *guest, uint32_t fid, uint32_t count);
+/* The names in the open directory `fid`, "." and ".." included, with Treaddirs of `count` bytes. A
+ * directory that was removed meanwhile is ENOENT. The caller unrefs `*names`, also after an error. */
+int guest_list(Guest *guest, uint32_t fid, uint32_t count, GPtrArray **names);
 
 #endif

@@ -306,9 +306,10 @@ static int do_readdir(Client *c)
 
     if (error == 0)
         error = guest_open(c->guest, DIR_FID, L_DIRECTORY);
+    if (error == 0)
+        error = guest_list(c->guest, DIR_FID, 200, &list);
     if (error != 0)
         return error;
-    list = guest_list(c->guest, DIR_FID, 200);
     g_assert_cmpuint(list->len, >=, 2);
     for (guint i = 0; i < list->len; i++) {
         const char *name = list->pdata[i];
@@ -546,7 +547,7 @@ static void list_guest(GPtrArray *lines, Guest *g, uint32_t dir, uint32_t fid,
 
     g_assert_cmpint(guest_walk(g, dir, fid, ""), ==, 0);
     g_assert_cmpint(guest_open(g, fid, L_RDONLY), ==, 0);
-    entries = guest_list(g, fid, 4000);
+    g_assert_cmpint(guest_list(g, fid, 4000, &entries), ==, 0);
     for (guint i = 0; i < entries->len; i++) {
         const char *name = entries->pdata[i];
         g_autofree char *relative = g_build_filename(below_root, name, NULL);
