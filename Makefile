@@ -73,7 +73,7 @@ $(BUILD)/%.o: %.c
 
 # Tests. Each of these adds its programs to TESTS; scripts need none of the variants.
 TESTS :=
-SCRIPTS := tests/test-install
+SCRIPTS := tests/test-install tests/test-messages
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk
@@ -95,11 +95,11 @@ check-all:
 	@$(MAKE) --no-print-directory -j$(JOBS) tests
 	@$(MAKE) --no-print-directory -j$(JOBS) tests SANITIZE=address,undefined
 	@$(MAKE) --no-print-directory -j$(JOBS) tests SANITIZE=thread
-	@tests/run-tests $(BUILD)/test-logs --beside tests/real-xen/check $(SCRIPTS) $(ALL_TESTS)
+	@TEST_BUILD=$(BUILD) tests/run-tests $(BUILD)/test-logs --beside tests/real-xen/check $(SCRIPTS) $(ALL_TESTS)
 
 # The stand-in tests of this build alone: seconds, for use while working.
 check-quick: tests
-	@tests/run-tests $(BUILD)/test-logs $(SCRIPTS) $(TESTS)
+	@TEST_BUILD=$(BUILD) tests/run-tests $(BUILD)/test-logs $(SCRIPTS) $(TESTS)
 
 # A million operations on one file, and as long a run of the others that several guests do at once.
 check-integrity: tests
