@@ -94,3 +94,16 @@ void scene_expect_nothing(Scene *s)
 {
     scene_expect(s, "");
 }
+
+void scene_flush_write(Scene *s, unsigned channel, unsigned flush_channel)
+{
+    scene_block_write(s, channel, 5, 1);
+    scene_send_flush(s, flush_channel, 6, 5);
+    scene_expect_nothing(s);
+}
+
+void scene_release_writes(Scene *s, const char *transcript)
+{
+    memory_fs_open_gate(s->fs, MEMORY_WRITE);
+    scene_expect(s, transcript);
+}

@@ -45,6 +45,13 @@ void scene_send_flush(Scene *scene, unsigned channel, uint16_t tag, uint16_t old
 /* Sends a Twrite that waits at its gate when this returns; `n` do then. */
 void scene_block_write(Scene *scene, unsigned channel, uint16_t tag, unsigned n);
 
+/* Sends a Twrite with tag 5 that waits at its gate, and a Tflush of it with tag 6 on a channel of its
+ * own; checks that neither is answered. */
+void scene_flush_write(Scene *scene, unsigned channel, unsigned flush_channel);
+
+/* Lets all Twrites go on, and expects `transcript`, "" for nothing. */
+void scene_release_writes(Scene *scene, const char *transcript);
+
 /* Waits for as many replies as `transcript` names, and a little longer for one too many, and checks
  * that they are these, in this order; see test_session_transcript(). */
 void scene_expect(Scene *scene, const char *transcript);

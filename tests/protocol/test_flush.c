@@ -64,8 +64,7 @@ static void test_queued_target_never_runs(void)
     scene_send_write(s, 0, 5);
     scene_send_flush(s, 0, 6, 5);
     scene_expect(s, "0:Rflush/6");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/4");
+    scene_release_writes(s, "0:Rwrite/4");
     g_assert_cmpuint(memory_fs_n_runs(s->fs, MEMORY_WRITE), ==, 1);
 }
 
@@ -77,8 +76,7 @@ static void test_queued_target_leaves_fids(void)
     client_send(s->ts, 5, P9_TLCREATE, "dsddd", SCENE_DIRECTORY, "new", P9_L_RDWR, 0644, 0);
     scene_send_flush(s, 0, 6, 5);
     scene_expect(s, "0:Rflush/6");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/4");
+    scene_release_writes(s, "0:Rwrite/4");
     g_assert_cmpint(client_walk(&s->client, SCENE_DIRECTORY, 9, "new", NULL, NULL), ==, -ENOENT);
 }
 
@@ -94,11 +92,8 @@ static void test_running_target_completes(void)
     size_t n_before = g_bytes_get_size(before);
     g_autoptr(GBytes) after = NULL;
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 0, 6, 5);
-    scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 0:Rflush/6");
+    scene_flush_write(s, 0, 0);
+    scene_release_writes(s, "0:Rwrite/5 0:Rflush/6");
 
     after = test_channel_published(s->ts, 0);
     g_assert_cmpuint(g_bytes_get_size(after), ==, n_before + sizeof(expected));
@@ -110,13 +105,10 @@ static void test_running_target_interrupted(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 1, 4);
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 0, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 0);
     memory_fs_let_through(s->fs, MEMORY_WRITE, -EINTR);
     scene_expect(s, "0:Rflush/6");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect_nothing(s);
+    scene_release_writes(s, "");
     g_assert_cmpuint(memory_fs_n_runs(s->fs, MEMORY_WRITE), ==, 1);
 }
 
@@ -124,9 +116,7 @@ static void test_running_target_fails(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 1, 4);
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 0, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 0);
     memory_fs_let_through(s->fs, MEMORY_WRITE, -ENOSPC);
     scene_expect(s, "0:Rlerror(28)/5 0:Rflush/6");
 }
@@ -153,8 +143,7 @@ static void test_interruption_before_flush_is_retried(void)
     memory_fs_await_blocked(s->fs, MEMORY_WRITE, 1);
     scene_send_flush(s, 0, 6, 5);
     scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 0:Rflush/6");
+    scene_release_writes(s, "0:Rwrite/5 0:Rflush/6");
 }
 
 /* Runs `type`, flushes it while it waits at the gate of `op`, and lets it end with EINTR. */
@@ -256,8 +245,7 @@ static void flush_queued(uint8_t type)
     client_send(s->ts, 5, type, "d", SCENE_DIRECTORY);
     scene_send_flush(s, 0, 6, 5);
     scene_expect(s, "0:Rflush/6");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/4");
+    scene_release_writes(s, "0:Rwrite/4");
     assert_root_is_alone(s, SCENE_DIRECTORY);
     g_assert_cmpint(client_walk(&s->client, SCENE_ROOT, 9, "directory", NULL, NULL), ==, 0);
 }
@@ -293,8 +281,7 @@ static void test_several_flushes_of_one_tag(void)
     scene_send_flush(s, 0, 8, 5);
     scene_send_flush(s, 0, 7, 5);
     scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 0:Rflush/9 0:Rflush/8 0:Rflush/7");
+    scene_release_writes(s, "0:Rwrite/5 0:Rflush/9 0:Rflush/8 0:Rflush/7");
 }
 
 static void test_flush_of_flush(void)
@@ -305,8 +292,7 @@ static void test_flush_of_flush(void)
     scene_send_flush(s, 0, 6, 5);
     scene_send_flush(s, 0, 7, 6);
     scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 0:Rflush/6 0:Rflush/7");
+    scene_release_writes(s, "0:Rwrite/5 0:Rflush/6 0:Rflush/7");
 }
 
 static void test_chain_of_flushes_after_interruption(void)
@@ -361,8 +347,7 @@ static void test_others_go_on_meanwhile(void)
     client_send(s->ts, 7, P9_TGETATTR, "dq", SCENE_FILE, (uint64_t)0);
     client_send(s->ts, 8, P9_TREAD, "dqd", SCENE_FILE, (uint64_t)0, 10);
     scene_expect(s, "0:Rgetattr/7 0:Rread/8");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 0:Rflush/6");
+    scene_release_writes(s, "0:Rwrite/5 0:Rflush/6");
 }
 
 /* A hundred requests in flight, one of them flushed. */

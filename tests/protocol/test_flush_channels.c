@@ -15,28 +15,22 @@ static void test_queued_elsewhere(void)
     test_session_step(s->ts);
     scene_send_flush(s, 1, 6, 5);
     scene_expect(s, "1:Rflush/6");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/4");
+    scene_release_writes(s, "0:Rwrite/4");
 }
 
 static void test_running_elsewhere_completes(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 1, 6, 5);
-    scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 1:Rflush/6");
+    scene_flush_write(s, 0, 1);
+    scene_release_writes(s, "0:Rwrite/5 1:Rflush/6");
 }
 
 static void test_running_elsewhere_fails(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
 
-    scene_block_write(s, 1, 5, 1);
-    scene_send_flush(s, 0, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 1, 0);
     memory_fs_let_through(s->fs, MEMORY_WRITE, -EIO);
     scene_expect(s, "1:Rlerror(5)/5 0:Rflush/6");
 }
@@ -48,11 +42,8 @@ static void test_unconsumed_reply_delays_rflush(void)
 
     test_channel_keep(s->ts, 0, true);
     test_channel_consume(s->ts, 0);
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 1, 6, 5);
-    scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5");
+    scene_flush_write(s, 0, 1);
+    scene_release_writes(s, "0:Rwrite/5");
     test_channel_consume(s->ts, 0);
     scene_expect(s, "1:Rflush/6");
 }
@@ -65,9 +56,7 @@ static void test_unconsumed_reply_does_not_delay_for_ever(void)
     TestReply *reply;
 
     test_channel_keep(s->ts, 0, true);
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 1, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 1);
     begin = g_get_monotonic_time();
     memory_fs_open_gate(s->fs, MEMORY_WRITE);
     reply = test_session_await(s->ts, 1, 6, LONG_MS);
@@ -88,9 +77,7 @@ static void test_interrupted_elsewhere_does_not_settle(void)
     test_channel_keep(s->ts, 0, true);
     scene_send_write(s, 0, 4);
     scene_expect(s, "0:Rwrite/4");
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 1, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 1);
     begin = g_get_monotonic_time();
     memory_fs_let_through(s->fs, MEMORY_WRITE, -EINTR);
     scene_expect(s, "1:Rflush/6");
@@ -134,8 +121,7 @@ static void test_rflush_waits_for_room(void)
     scene_block_write(s, 0, 5, 1);
     scene_send_flush(s, 1, 6, 5);
     test_session_step(s->ts);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5");
+    scene_release_writes(s, "0:Rwrite/5");
     test_channel_hold(s->ts, 1, false);
     scene_expect(s, "1:Rflush/6");
 }
@@ -302,8 +288,7 @@ static void test_flushes_from_three_channels(void)
     test_session_step(s->ts);
     scene_send_flush(s, 0, 6, 5);
     scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 2:Rflush/8 1:Rflush/7 0:Rflush/6");
+    scene_release_writes(s, "0:Rwrite/5 2:Rflush/8 1:Rflush/7 0:Rflush/6");
 }
 
 /* An unknown tag may have been answered on any channel: all have to be consumed. */
@@ -329,11 +314,8 @@ static void test_eight_channels(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, SESSION_MAX_CHANNELS, 4);
 
-    scene_block_write(s, 7, 5, 1);
-    scene_send_flush(s, 3, 6, 5);
-    scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "7:Rwrite/5 3:Rflush/6");
+    scene_flush_write(s, 7, 3);
+    scene_release_writes(s, "7:Rwrite/5 3:Rflush/6");
 }
 
 int main(int argc, char **argv)

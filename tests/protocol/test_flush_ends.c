@@ -23,16 +23,13 @@ static void test_reuse_after_rflush(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 1, 4);
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 0, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 0);
     memory_fs_let_through(s->fs, MEMORY_WRITE, -EINTR);
     scene_expect(s, "0:Rflush/6");
     send_getattr(s, 0, 5);
     scene_send_flush(s, 0, 6, 5);
     scene_expect(s, "0:Rgetattr/5 0:Rflush/6");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect_nothing(s);
+    scene_release_writes(s, "");
 }
 
 static void test_reuse_while_running(void)
@@ -42,8 +39,7 @@ static void test_reuse_while_running(void)
     scene_block_write(s, 0, 5, 1);
     send_getattr(s, 0, 5);
     scene_expect(s, "0:Rgetattr/5");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect_nothing(s);
+    scene_release_writes(s, "");
 }
 
 static void test_reuse_while_queued(void)
@@ -54,8 +50,7 @@ static void test_reuse_while_queued(void)
     scene_send_write(s, 0, 5);
     send_getattr(s, 0, 5);
     scene_expect(s, "0:Rgetattr/5");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/4");
+    scene_release_writes(s, "0:Rwrite/4");
     g_assert_cmpuint(memory_fs_n_runs(s->fs, MEMORY_WRITE), ==, 1);
 }
 
@@ -78,8 +73,7 @@ static void test_reuse_on_another_channel(void)
     scene_block_write(s, 0, 5, 1);
     send_getattr(s, 1, 5);
     scene_expect(s, "1:Rgetattr/5");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect_nothing(s);
+    scene_release_writes(s, "");
 }
 
 /* As a client does that was killed while it waited for Rflush: both tags are used again. */
@@ -87,14 +81,11 @@ static void test_reuse_of_both_tags(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 1, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 1);
     send_getattr(s, 0, 5);
     send_getattr(s, 1, 6);
     scene_expect(s, "0:Rgetattr/5 1:Rgetattr/6");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect_nothing(s);
+    scene_release_writes(s, "");
 }
 
 /* The old request's Tflush is still waited for: it is answered when that one has ended. */
@@ -102,13 +93,10 @@ static void test_reuse_with_waiting_flush(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 1, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 1);
     send_getattr(s, 0, 5);
     scene_expect(s, "0:Rgetattr/5");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "1:Rflush/6");
+    scene_release_writes(s, "1:Rflush/6");
 }
 
 /* A Tflush after the tag was used again means the new request. */
@@ -120,8 +108,7 @@ static void test_flush_of_reused_tag(void)
     scene_block_write(s, 0, 5, 2);
     scene_send_flush(s, 0, 6, 5);
     scene_expect_nothing(s);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/5 0:Rflush/6");
+    scene_release_writes(s, "0:Rwrite/5 0:Rflush/6");
 }
 
 static void test_reuse_of_abandoned_leaves_fids(void)
@@ -148,8 +135,7 @@ static void test_reuse_of_queued_clunk_clunks(void)
     test_session_step(s->ts);
     send_getattr(s, 0, 5);
     test_session_step(s->ts);
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect(s, "0:Rwrite/4 0:Rgetattr/5");
+    scene_release_writes(s, "0:Rwrite/4 0:Rgetattr/5");
     g_assert_false(client_has_fid(&s->client, SCENE_DIRECTORY));
 }
 
@@ -167,8 +153,7 @@ static void test_version_drops_waiting_flushes(void)
     scene_expect_nothing(s);
     send_version(s, 1, P9_NOTAG);
     scene_expect(s, "1:Rversion/65535");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect_nothing(s);
+    scene_release_writes(s, "");
 }
 
 static void test_version_drops_flushes_that_take(void)
@@ -218,13 +203,10 @@ static void test_version_with_a_busy_tag(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 1, 4);
 
-    scene_block_write(s, 0, 5, 1);
-    scene_send_flush(s, 0, 6, 5);
-    scene_expect_nothing(s);
+    scene_flush_write(s, 0, 0);
     send_version(s, 0, 5);
     scene_expect(s, "0:Rversion/5");
-    memory_fs_open_gate(s->fs, MEMORY_WRITE);
-    scene_expect_nothing(s);
+    scene_release_writes(s, "");
 }
 
 static void test_flush_of_version(void)
