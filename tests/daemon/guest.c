@@ -58,9 +58,9 @@ int guest_open(Guest *g, uint32_t fid, uint32_t flags)
 
 int guest_create(Guest *g, uint32_t fid, const char *name, uint32_t flags, uint32_t mode)
 {
-    return guest_check(
-        g, frontend_call(g->frontend, p9_tlcreate(GUEST_TAG, fid, name, flags, mode, 0), "Qd", NULL,
-                         NULL));
+    return guest_check(g,
+                       frontend_call(g->frontend, p9_tlcreate(GUEST_TAG, fid, name, flags, mode, 0),
+                                     "Qd", NULL, NULL));
 }
 
 int guest_clunk(Guest *g, uint32_t fid)
@@ -105,9 +105,8 @@ static void send_piece(Guest *g, const Transfer *t, uint32_t number)
     uint32_t at = number * t->piece;
     uint32_t size = piece_size(t, number);
     uint16_t tag = (uint16_t)(number % g->window);
-    GByteArray *request = t->from
-                              ? p9_twrite(tag, t->fid, t->offset + at, size, t->from + at)
-                              : p9_tread(tag, t->fid, t->offset + at, size);
+    GByteArray *request = t->from ? p9_twrite(tag, t->fid, t->offset + at, size, t->from + at)
+                                  : p9_tread(tag, t->fid, t->offset + at, size);
 
     g_assert_true(frontend_send(g->frontend, request));
 }
@@ -180,9 +179,9 @@ int guest_list(Guest *g, uint32_t fid, uint32_t count, GPtrArray **names)
 
     *names = g_ptr_array_new_with_free_func(g_free);
     do {
-        int error = guest_check(g, frontend_call(g->frontend,
-                                                 p9_treaddir(GUEST_TAG, fid, offset, count), "D",
-                                                 &size, &data));
+        int error =
+            guest_check(g, frontend_call(g->frontend, p9_treaddir(GUEST_TAG, fid, offset, count),
+                                         "D", &size, &data));
         char *name;
 
         if (error != 0)

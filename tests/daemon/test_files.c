@@ -139,9 +139,9 @@ static void test_attach(Files *f, const void *data)
     P9Qid qid;
 
     (void)data;
-    g_assert_cmpint(frontend_call(f->guest->frontend, p9_tattach(TAG, FID, P9_NOFID, "", "", 1000),
-                                  "Q", &qid),
-                    ==, 0);
+    g_assert_cmpint(
+        frontend_call(f->guest->frontend, p9_tattach(TAG, FID, P9_NOFID, "", "", 1000), "Q", &qid),
+        ==, 0);
     g_assert_cmpuint(qid.type, ==, 0x80);
     g_assert_true(same_file(qid, qid_of(f, GUEST_ROOT)));
 }
@@ -159,13 +159,12 @@ static void test_walk_sixteen(Files *f, const void *data)
     for (unsigned i = 0; i < 16; i++) {
         g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, FID, path->str), ==, 0);
         g_string_append_printf(path, "%sfolder%u", i > 0 ? "/" : "", i);
-        g_assert_cmpint(
-            call(f, p9_tmkdir(TAG, FID, strrchr(path->str, 'f'), 0755, 0)), ==, 0);
+        g_assert_cmpint(call(f, p9_tmkdir(TAG, FID, strrchr(path->str, 'f'), 0755, 0)), ==, 0);
         g_assert_cmpint(guest_clunk(f->guest, FID), ==, 0);
     }
-    g_assert_cmpint(frontend_call(f->guest->frontend, p9_twalk(TAG, GUEST_ROOT, FID, path->str),
-                                  "w*", &n_qids),
-                    ==, 0);
+    g_assert_cmpint(
+        frontend_call(f->guest->frontend, p9_twalk(TAG, GUEST_ROOT, FID, path->str), "w*", &n_qids),
+        ==, 0);
     g_assert_cmpuint(n_qids, ==, 16);
     g_assert_cmpint(call(f, p9_tmkdir(TAG, FID, "x", 0755, 0)), ==, 0);
     g_string_append(path, "/x");
@@ -187,9 +186,8 @@ static void test_walk_nowhere(Files *f, const void *data)
     uint16_t n_qids;
 
     (void)data;
-    g_assert_cmpint(frontend_call(f->guest->frontend, p9_twalk(TAG, GUEST_ROOT, FID, ""), "w",
-                                  &n_qids),
-                    ==, 0);
+    g_assert_cmpint(
+        frontend_call(f->guest->frontend, p9_twalk(TAG, GUEST_ROOT, FID, ""), "w", &n_qids), ==, 0);
     g_assert_cmpuint(n_qids, ==, 0);
     g_assert_true(same_file(qid_of(f, FID), qid_of(f, GUEST_ROOT)));
 }
@@ -248,9 +246,8 @@ static void test_open_and_write(Files *f, const void *data)
     memset(bytes, 'w', size);
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, FID, "hello"), ==, 0);
     g_assert_cmpint(guest_open(f->guest, FID, L_WRONLY), ==, 0);
-    g_assert_cmpint(frontend_call(f->guest->frontend, p9_twrite(TAG, FID, 0, size, bytes), "d",
-                                  &count),
-                    ==, 0);
+    g_assert_cmpint(
+        frontend_call(f->guest->frontend, p9_twrite(TAG, FID, 0, size, bytes), "d", &count), ==, 0);
     g_assert_cmpuint(count, ==, size);
     g_assert_true(g_file_get_contents(path, &content, &length, NULL));
     g_assert_cmpuint(length, ==, size);
@@ -398,8 +395,8 @@ static void test_list_at_once(Files *f, const void *data)
     char *name;
 
     make_listed_files(f);
-    g_assert_cmpint(frontend_call(f->guest->frontend,
-                                  p9_treaddir(TAG, FID, 0, shape->msize - 11), "D", &size, &bytes),
+    g_assert_cmpint(frontend_call(f->guest->frontend, p9_treaddir(TAG, FID, 0, shape->msize - 11),
+                                  "D", &size, &bytes),
                     ==, 0);
     while (p9_next_entry(bytes, size, &at, NULL, NULL, NULL, &name))
         g_ptr_array_add(list, name);
@@ -433,8 +430,8 @@ static void test_xattr_limit(Files *f, const void *data)
     (void)data;
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, FID, "hello"), ==, 0);
     for (uint32_t i = 0; i <= LIMIT; i++) {
-        GByteArray *create = p9_build(P9_TXATTRCREATE, TAG, "dsqd", FIRST + i, "user.test",
-                                      (uint64_t)SIZE, 0U);
+        GByteArray *create =
+            p9_build(P9_TXATTRCREATE, TAG, "dsqd", FIRST + i, "user.test", (uint64_t)SIZE, 0U);
 
         g_assert_cmpint(guest_walk(f->guest, FID, FIRST + i, ""), ==, 0);
         g_assert_cmpint(call(f, create), ==, i < LIMIT ? 0 : ENOSPC);
@@ -445,9 +442,9 @@ static void test_xattr_limit(Files *f, const void *data)
     for (uint32_t i = 0; i <= LIMIT; i++)
         guest_clunk(f->guest, FIRST + i);
     g_assert_cmpint(guest_walk(f->guest, FID, FIRST, ""), ==, 0);
-    g_assert_cmpint(call(f, p9_build(P9_TXATTRCREATE, TAG, "dsqd", FIRST, "user.test", (uint64_t)4,
-                                     0U)),
-                    ==, 0);
+    g_assert_cmpint(
+        call(f, p9_build(P9_TXATTRCREATE, TAG, "dsqd", FIRST, "user.test", (uint64_t)4, 0U)), ==,
+        0);
 }
 
 /*
@@ -633,8 +630,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     for (unsigned i = 0; i < G_N_ELEMENTS(tests) * G_N_ELEMENTS(shapes); i++) {
         const Shape *shape = &shapes[i / G_N_ELEMENTS(tests)];
-        g_autofree char *name = g_strdup_printf("/files/%s/%s", tests[i % G_N_ELEMENTS(tests)].name,
-                                                shape->model);
+        g_autofree char *name =
+            g_strdup_printf("/files/%s/%s", tests[i % G_N_ELEMENTS(tests)].name, shape->model);
 
         g_test_add(name, Files, shape, set_up, tests[i % G_N_ELEMENTS(tests)].run, tear_down);
     }

@@ -26,6 +26,7 @@ enum {
     FIRST_FID = 10,
     PATH_FID = 9, /* stands for the file and is never opened */
     DIRECT_TAG = 20,
+    MAX_PIECES = 400,
 };
 
 /* Open flags of both dialects; their access modes have the same values. */
@@ -229,12 +230,16 @@ static uint32_t random_size(const Fsx *f, uint32_t limit)
     return MIN(size, limit);
 }
 
-static void choose_pieces(Fsx *f, uint32_t iounit, uint32_t *piece)
+/* How large the pieces are, and how many are sent ahead: as Linux does it, as much as goes into a
+ * message, or any size that does not make too many. */
+static uint32_t choose_pieces(Fsx *f, uint32_t iounit, uint32_t size)
 {
+    uint32_t piece = random_below(3) ? iounit : 0;
+
     f->guest->window = random_below(2) ? 1 : 1 + random_below(GUEST_MAX_WINDOW);
-    *piece = random_below(3) ? iounit : 0;
     if (random_below(8) == 0)
-        *piece = 1 + random_below(f->guest->frontend->msize);
+        piece = 1 + random_below(f->guest->frontend->msize);
+    return piece > 0 && size / piece > MAX_PIECES ? 0 : piece;
 }
 
 static void do_read(Fsx *f)
@@ -247,9 +252,7 @@ static void do_read(Fsx *f)
 
     if (handle == NULL)
         return;
-    choose_pieces(f, handle->iounit, &piece);
-    if (piece > 0 && size / piece > 400)
-        piece = 0;
+    piece = choose_pieces(f, handle->iounit, size);
     note(f, "read fid %u: %u bytes at %u, pieces of %u, %u at once", fid_of(f, handle), size,
          offset, piece, f->guest->window);
     check_call(f, guest_read(f->guest, fid_of(f, handle), offset, f->scratch, size, piece, &done));
@@ -281,9 +284,7 @@ static void do_write(Fsx *f)
 
     if (handle == NULL || size == 0)
         return;
-    choose_pieces(f, handle->iounit, &piece);
-    if (piece > 0 && size / piece > 400)
-        piece = 0;
+    piece = choose_pieces(f, handle->iounit, size);
     note(f, "write fid %u: %u bytes at %u, pieces of %u, %u at once", fid_of(f, handle), size,
          offset, piece, f->guest->window);
     write_at(f, handle, offset, size, piece);

@@ -255,8 +255,8 @@ static void test_appends(Fixture *fixture, const void *data)
     pthread_t threads[N_PARTIES];
 
     (void)data;
-    appenders[HOST] = (Appender){
-        .party = HOST, .fd = host_open(fixture, "log", O_WRONLY | O_CREAT | O_APPEND)};
+    appenders[HOST] =
+        (Appender){.party = HOST, .fd = host_open(fixture, "log", O_WRONLY | O_CREAT | O_APPEND)};
     for (uint32_t i = 0; i < HOST; i++) {
         appenders[i] = (Appender){.party = i, .guest = start_guest(fixture, 1 + i)};
         open_in_guest(appenders[i].guest, "log", L_WRONLY | L_APPEND);
@@ -412,7 +412,9 @@ static const Race races[] = {
     {"mkdir", "", {{MKDIR, "x", NULL}, {MKDIR, "x", NULL}, {CREATE, "x", NULL}}, check_create},
     {"rmdir", "d/", {{RMDIR, "d", NULL}, {CREATE, "d/f", NULL}, {MKDIR, "d/g", NULL}}, check_rmdir},
     {"mixed", "x", {{RENAME, "x", "y"}, {UNLINK, "x", NULL}, {LINK, "x", "z"}}, check_mixed},
-    {"loop", "a/ b/", {{RENAME, "a", "b/a"}, {RENAME, "b", "a/b"}, {MKDIR, "b/c", NULL}},
+    {"loop",
+     "a/ b/",
+     {{RENAME, "a", "b/a"}, {RENAME, "b", "a/b"}, {MKDIR, "b/c", NULL}},
      check_loop},
 };
 
@@ -517,8 +519,7 @@ static void *run_party(void *data)
         pthread_barrier_wait(p->barrier);
         if (p->step == NULL)
             return NULL;
-        p->result =
-            p->guest ? step_as_guest(p->guest, p->step) : step_as_host(p->folder, p->step);
+        p->result = p->guest ? step_as_guest(p->guest, p->step) : step_as_host(p->folder, p->step);
         pthread_barrier_wait(p->barrier);
     }
 }

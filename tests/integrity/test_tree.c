@@ -640,9 +640,9 @@ static void test_tree(Fixture *fixture, const void *data)
     for (unsigned i = 0; i <= N_GUESTS; i++)
         start_client(&clients[i], i, fixture, model);
     for (unsigned i = 0; i <= N_GUESTS; i++)
-        g_assert_cmpint(pthread_create(&threads[i], NULL, i < N_GUESTS ? run_guest : run_host,
-                                       &clients[i]),
-                        ==, 0);
+        g_assert_cmpint(
+            pthread_create(&threads[i], NULL, i < N_GUESTS ? run_guest : run_host, &clients[i]), ==,
+            0);
     for (unsigned i = 0; i <= N_GUESTS; i++)
         pthread_join(threads[i], NULL);
     check_same_tree(fixture->export, clients);

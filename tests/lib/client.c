@@ -105,37 +105,6 @@ void client_send_on(TestSession *ts, unsigned channel, uint16_t tag, uint8_t typ
     va_end(args);
 }
 
-/* Waits for the reply to the message of type `type` that was just published. */
-static int await_reply(Client *c, uint8_t type, TestReply **reply)
-{
-    g_autofree TestReply *got = test_session_await(c->ts, c->channel, c->tag, PATIENCE_MS);
-
-    g_assert_nonnull(got);
-    if (got->type == P9_RLERROR) {
-        ByteReader r = byte_reader(got->bytes + P9_HEADER_SIZE, got->size - P9_HEADER_SIZE);
-        uint32_t ecode = read_u32(&r);
-
-        g_assert_false(r.failed);
-        g_assert_cmpuint(r.left, ==, 0);
-        g_assert_cmpuint(ecode, >, 0);
-        return -(int)ecode;
-    }
-    g_assert_cmpuint(got->type, ==, type + 1u);
-    if (reply)
-        *reply = g_steal_pointer(&got);
-    return 0;
-}
-
-int client_call(Client *c, TestReply **reply, uint8_t type, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    publish(c->ts, c->channel, message_new_va(type, c->tag, format, args));
-    va_end(args);
-    return await_reply(c, type, reply);
-}
-
 static ByteReader body(TestReply *reply)
 {
     return byte_reader(reply->bytes + P9_HEADER_SIZE, reply->size - P9_HEADER_SIZE);
@@ -166,6 +135,76 @@ static void get_string(ByteReader *r, char *string, size_t size)
     g_assert_cmpuint(length, <, size);
     memcpy(string, bytes, length);
     string[length] = '\0';
+}
+
+/* The number of the error that the C library describes so. */
+static int error_of_text(const char *text)
+{
+    for (int error = 1; error < 200; error++) {
+        const char *description = strerrordesc_np(error);
+        if (description && strcmp(description, text) == 0)
+            return error;
+    }
+    g_error("no errno is described as \"%s\"", text);
+}
+
+static bool is_error(const Client *c, const TestReply *reply)
+{
+    bool numbers_only = c->dialect == DIALECT_NONE || c->dialect == DIALECT_9P2000_L;
+
+    return reply->type == (numbers_only ? P9_RLERROR : P9_RERROR);
+}
+
+/* 9P2000.L tells a number, 9P2000 a text, 9P2000.u both. */
+static int take_error(const Client *c, TestReply *reply)
+{
+    char text[P9_ENAME_MAX + 1];
+    ByteReader r = body(reply);
+    int described = 0, number = 0;
+
+    if (reply->type == P9_RERROR) {
+        get_string(&r, text, sizeof(text));
+        described = error_of_text(text);
+    }
+    if (c->dialect == DIALECT_9P2000)
+        number = described;
+    else
+        number = (int)read_u32(&r);
+    assert_complete(&r);
+    g_assert_cmpint(number, >, 0);
+    g_assert_true(described == 0 || described == number);
+    return -number;
+}
+
+/* Waits for the reply to the message of type `type` that was just published. */
+static int await_reply(Client *c, uint8_t type, TestReply **reply)
+{
+    g_autofree TestReply *got = test_session_await(c->ts, c->channel, c->tag, PATIENCE_MS);
+
+    g_assert_nonnull(got);
+    if (is_error(c, got))
+        return take_error(c, got);
+    g_assert_cmpuint(got->type, ==, type + 1u);
+    if (reply)
+        *reply = g_steal_pointer(&got);
+    return 0;
+}
+
+int client_call_va(Client *c, TestReply **reply, uint8_t type, const char *format, va_list args)
+{
+    publish(c->ts, c->channel, message_new_va(type, c->tag, format, args));
+    return await_reply(c, type, reply);
+}
+
+int client_call(Client *c, TestReply **reply, uint8_t type, const char *format, ...)
+{
+    va_list args;
+    int error;
+
+    va_start(args, format);
+    error = client_call_va(c, reply, type, format, args);
+    va_end(args);
+    return error;
 }
 
 /* Ends a call whose reply is a qid. */

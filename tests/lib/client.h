@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Client: a small 9P2000.L client over one channel of a test session.
+ * Client: a small 9P client over one channel of a test session. The functions named after messages
+ * speak 9P2000.L; unix_client.h has those of the other dialects.
  *
  * Two layers: client_send() and client_send_on() publish any message and leave the replies to the
  * test; the functions named after messages send one, wait for its reply and parse it. These return
- * 0 or the negative errno of Rlerror, and fail the test when anything else comes, or nothing for
+ * 0 or the negative errno of an error, and fail the test when anything else comes, or nothing for
  * ten seconds. A Client is one thread's; several may share a session.
  */
 #ifndef TESTS_LIB_CLIENT_H
@@ -17,7 +18,8 @@
 typedef struct Client {
     TestSession *ts;
     unsigned channel;
-    uint16_t tag; /* of the calls that wait */
+    uint16_t tag;    /* of the calls that wait */
+    Dialect dialect; /* in which errors come; DIALECT_NONE is 9P2000.L */
 } Client;
 
 /* Rgetattr. */
@@ -51,8 +53,10 @@ void client_send(TestSession *ts, uint16_t tag, uint8_t type, const char *format
 void client_send_on(TestSession *ts, unsigned channel, uint16_t tag, uint8_t type,
                     const char *format, ...);
 
-/* Publishes a message and waits for its reply. Returns 0 and the reply, or the error of Rlerror. */
+/* Publishes a message and waits for its reply. Returns 0 and the reply, or its negative errno, which
+ * in 9P2000 is found by its text. */
 int client_call(Client *c, TestReply **reply, uint8_t type, const char *format, ...);
+int client_call_va(Client *c, TestReply **reply, uint8_t type, const char *format, va_list args);
 
 /* Tversion with `msize` and Tattach of fid `fid` as user `uid`. */
 void client_start(Client *c, uint32_t msize, uint32_t fid, uint32_t uid);

@@ -2,10 +2,6 @@
 /* Unix client: see unix_client.h. */
 #include "tests/lib/unix_client.h"
 
-#include <errno.h>
-
-enum { PATIENCE_MS = 10 * 1000 };
-
 const char *unix_dialect_name(Dialect dialect)
 {
     return dialect == DIALECT_9P2000 ? "9P2000" : "9P2000.u";
@@ -33,57 +29,6 @@ static void take_text(ByteReader *r, char *text, size_t size)
     text[length] = '\0';
 }
 
-/* The number of the error that the C library describes so. */
-static int error_of_text(const char *text)
-{
-    for (int error = 1; error < 200; error++) {
-        const char *description = strerrordesc_np(error);
-        if (description && strcmp(description, text) == 0)
-            return error;
-    }
-    g_error("no errno is described as \"%s\"", text);
-}
-
-static int take_error(UnixClient *u, const TestReply *reply)
-{
-    char text[P9_ENAME_MAX + 1];
-    ByteReader r = body(reply);
-    int error;
-
-    take_text(&r, text, sizeof(text));
-    error = error_of_text(text);
-    if (u->dialect == DIALECT_9P2000_U)
-        g_assert_cmpint((int)read_u32(&r), ==, error);
-    assert_complete(&r);
-    return -error;
-}
-
-static int await_reply(UnixClient *u, uint8_t type, TestReply **reply)
-{
-    g_autofree TestReply *got =
-        test_session_await(u->client.ts, u->client.channel, u->client.tag, PATIENCE_MS);
-
-    g_assert_nonnull(got);
-    if (got->type == P9_RERROR)
-        return take_error(u, got);
-    g_assert_cmpuint(got->type, ==, type + 1u);
-    if (reply)
-        *reply = g_steal_pointer(&got);
-    return 0;
-}
-
-int unix_call(UnixClient *u, TestReply **reply, uint8_t type, const char *format, ...)
-{
-    g_autoptr(GByteArray) m = NULL;
-    va_list args;
-
-    va_start(args, format);
-    m = message_new_va(type, u->client.tag, format, args);
-    va_end(args);
-    test_publish(u->client.ts, u->client.channel, m->data, m->len);
-    return await_reply(u, type, reply);
-}
-
 /* Ends a call whose reply has a body of `size` bytes that nobody looks at. */
 static int finish(int error, TestReply *reply, size_t size)
 {
@@ -96,12 +41,13 @@ static int finish(int error, TestReply *reply, size_t size)
 
 UnixClient unix_start(Share *share, Dialect dialect)
 {
-    UnixClient u = {.client = share->client, .dialect = dialect};
+    UnixClient u = share->client;
     char version[32];
     uint32_t msize;
 
-    g_assert_cmpint(
-        client_version(&u.client, SHARE_MSIZE, unix_dialect_name(dialect), &msize, version), ==, 0);
+    u.dialect = dialect;
+    g_assert_cmpint(client_version(&u, SHARE_MSIZE, unix_dialect_name(dialect), &msize, version),
+                    ==, 0);
     g_assert_cmpstr(version, ==, unix_dialect_name(dialect));
     g_assert_cmpint(unix_attach(&u, SHARE_ROOT, G_STRINGIFY(1000), SHARE_UID), ==, 0);
     return u;
@@ -113,9 +59,9 @@ int unix_attach(UnixClient *u, uint32_t fid, const char *uname, uint32_t n_uname
     int error;
 
     if (u->dialect == DIALECT_9P2000)
-        error = unix_call(u, &reply, P9_TATTACH, "ddss", fid, P9_NOFID, uname, "");
+        error = client_call(u, &reply, P9_TATTACH, "ddss", fid, P9_NOFID, uname, "");
     else
-        error = unix_call(u, &reply, P9_TATTACH, "ddssd", fid, P9_NOFID, uname, "", n_uname);
+        error = client_call(u, &reply, P9_TATTACH, "ddssd", fid, P9_NOFID, uname, "", n_uname);
     return finish(error, reply, P9_QID_SIZE);
 }
 
@@ -125,10 +71,10 @@ int unix_walk(UnixClient *u, uint32_t fid, uint32_t newfid, const char *name)
     int error;
 
     if (name[0] == '\0') {
-        error = unix_call(u, &reply, P9_TWALK, "ddw", fid, newfid, 0);
+        error = client_call(u, &reply, P9_TWALK, "ddw", fid, newfid, 0);
         return finish(error, reply, 2);
     }
-    error = unix_call(u, &reply, P9_TWALK, "ddws", fid, newfid, 1, name);
+    error = client_call(u, &reply, P9_TWALK, "ddws", fid, newfid, 1, name);
     return finish(error, reply, 2 + P9_QID_SIZE);
 }
 
@@ -140,7 +86,7 @@ void unix_at(UnixClient *u, uint32_t fid, const char *name)
 int unix_open(UnixClient *u, uint32_t fid, unsigned mode)
 {
     TestReply *reply = NULL;
-    int error = unix_call(u, &reply, P9_TOPEN, "db", fid, mode);
+    int error = client_call(u, &reply, P9_TOPEN, "db", fid, mode);
 
     return finish(error, reply, P9_QID_SIZE + 4);
 }
@@ -152,60 +98,30 @@ int unix_create(UnixClient *u, uint32_t fid, const char *name, uint32_t perm, un
     int error;
 
     if (u->dialect == DIALECT_9P2000)
-        error = unix_call(u, &reply, P9_TCREATE, "dsdb", fid, name, perm, mode);
+        error = client_call(u, &reply, P9_TCREATE, "dsdb", fid, name, perm, mode);
     else
-        error = unix_call(u, &reply, P9_TCREATE, "dsdbs", fid, name, perm, mode, extension);
+        error = client_call(u, &reply, P9_TCREATE, "dsdbs", fid, name, perm, mode, extension);
     return finish(error, reply, P9_QID_SIZE + 4);
 }
 
 ssize_t unix_read(UnixClient *u, uint32_t fid, uint64_t offset, uint32_t count, void *data)
 {
-    g_autofree TestReply *reply = NULL;
-    int error = unix_call(u, &reply, P9_TREAD, "dqd", fid, offset, count);
-    ByteReader r;
-    uint32_t got;
-
-    if (error)
-        return error;
-    r = body(reply);
-    got = read_u32(&r);
-    g_assert_cmpuint(got, ==, r.left);
-    g_assert_cmpuint(got, <=, count);
-    if (got > 0)
-        memcpy(data, r.next, got);
-    return (ssize_t)got;
+    return client_read(u, fid, offset, count, data);
 }
 
 ssize_t unix_write(UnixClient *u, uint32_t fid, uint64_t offset, const char *text)
 {
-    g_autofree TestReply *reply = NULL;
-    unsigned length = (unsigned)strlen(text);
-    int error = unix_call(u, &reply, P9_TWRITE, "dqD", fid, offset, length, text);
-    ByteReader r;
-    uint32_t put;
-
-    if (error)
-        return error;
-    r = body(reply);
-    put = read_u32(&r);
-    assert_complete(&r);
-    return (ssize_t)put;
+    return client_write(u, fid, offset, text, (uint32_t)strlen(text));
 }
 
 int unix_clunk(UnixClient *u, uint32_t fid)
 {
-    TestReply *reply = NULL;
-    int error = unix_call(u, &reply, P9_TCLUNK, "d", fid);
-
-    return finish(error, reply, 0);
+    return client_clunk(u, fid);
 }
 
 int unix_remove(UnixClient *u, uint32_t fid)
 {
-    TestReply *reply = NULL;
-    int error = unix_call(u, &reply, P9_TREMOVE, "d", fid);
-
-    return finish(error, reply, 0);
+    return client_remove(u, fid);
 }
 
 void unix_take_stat(ByteReader *r, Dialect dialect, UnixStat *s)
@@ -241,7 +157,7 @@ void unix_take_stat(ByteReader *r, Dialect dialect, UnixStat *s)
 int unix_stat(UnixClient *u, uint32_t fid, UnixStat *s)
 {
     g_autofree TestReply *reply = NULL;
-    int error = unix_call(u, &reply, P9_TSTAT, "d", fid);
+    int error = client_call(u, &reply, P9_TSTAT, "d", fid);
     ByteReader r;
 
     if (error)
@@ -261,16 +177,16 @@ int unix_wstat(UnixClient *u, uint32_t fid, const UnixStat *s)
     int error;
 
     if (u->dialect == DIALECT_9P2000) {
-        error = unix_call(u, &reply, P9_TWSTAT, "dwwwdbdqdddqssss", fid, size + 2, size, s->type,
-                          s->dev, s->qid.type, s->qid.version, s->qid.path, s->mode, s->atime,
-                          s->mtime, s->length, s->name, s->uid, s->gid, s->muid);
+        error = client_call(u, &reply, P9_TWSTAT, "dwwwdbdqdddqssss", fid, size + 2, size, s->type,
+                            s->dev, s->qid.type, s->qid.version, s->qid.path, s->mode, s->atime,
+                            s->mtime, s->length, s->name, s->uid, s->gid, s->muid);
         return finish(error, reply, 0);
     }
     size += 14 + (unsigned)strlen(s->extension);
-    error = unix_call(u, &reply, P9_TWSTAT, "dwwwdbdqdddqsssssddd", fid, size + 2, size, s->type,
-                      s->dev, s->qid.type, s->qid.version, s->qid.path, s->mode, s->atime, s->mtime,
-                      s->length, s->name, s->uid, s->gid, s->muid, s->extension, s->n_uid, s->n_gid,
-                      s->n_muid);
+    error = client_call(u, &reply, P9_TWSTAT, "dwwwdbdqdddqsssssddd", fid, size + 2, size, s->type,
+                        s->dev, s->qid.type, s->qid.version, s->qid.path, s->mode, s->atime,
+                        s->mtime, s->length, s->name, s->uid, s->gid, s->muid, s->extension,
+                        s->n_uid, s->n_gid, s->n_muid);
     return finish(error, reply, 0);
 }
 

@@ -2,18 +2,16 @@
 /*
  * Unix client: what client.h is for 9P2000.L, for 9P2000.u and 9P2000.
  *
- * The functions named after messages return 0 (or a count) or the negative errno of an Rerror, in
- * 9P2000 found by its text, and fail the test when anything else comes.
+ * The functions named after messages return 0 (or a count) or the negative errno of an Rerror, and
+ * fail the test when anything else comes.
  */
 #ifndef TESTS_LIB_UNIX_CLIENT_H
 #define TESTS_LIB_UNIX_CLIENT_H
 
 #include "tests/lib/share.h"
 
-typedef struct UnixClient {
-    Client client;
-    Dialect dialect;
-} UnixClient;
+/* A client whose dialect is one of these. */
+typedef Client UnixClient;
 
 /* A stat record with its texts. */
 typedef struct UnixStat {
@@ -31,9 +29,6 @@ const char *unix_dialect_name(Dialect dialect);
 
 /* Tversion on the share's session and Tattach of its root as fid SHARE_ROOT, user SHARE_UID. */
 UnixClient unix_start(Share *share, Dialect dialect);
-
-/* Publishes a message and waits for its reply, as client_call() does. */
-int unix_call(UnixClient *u, TestReply **reply, uint8_t type, const char *format, ...);
 
 int unix_attach(UnixClient *u, uint32_t fid, const char *uname, uint32_t n_uname);
 int unix_walk(UnixClient *u, uint32_t fid, uint32_t newfid, const char *name); /* one name, or "" */

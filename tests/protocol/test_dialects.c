@@ -12,7 +12,7 @@
 
 #include "tests/lib/unix_client.h"
 
-enum { FILE_FID = 1, OPEN_FID = 2, FOLDER_FID = 3, LIST_FID = 4, NEW_FID = 5, TAG = 7 };
+enum { FILE_FID = 1, OPEN_FID = 2, FOLDER_FID = 3, LIST_FID = 4, NEW_FID = 5 };
 
 static const struct {
     Dialect dialect;
@@ -29,34 +29,14 @@ static const struct {
 typedef struct Talk {
     Share *share;
     unsigned number; /* of the dialect */
-    Dialect dialect;
-    TestReply *reply; /* the last, until the next */
+    Client client;
+    TestReply *reply; /* the last, until the next; NULL after an error */
 } Talk;
 
-static ByteReader reply_body(const Talk *t)
-{
-    return byte_reader(t->reply->bytes + P9_HEADER_SIZE, t->reply->size - P9_HEADER_SIZE);
-}
-
-/* Returns 0 or the negative errno of the reply, in 9P2000 -EREMOTEIO for any. */
 static int call_va(Talk *t, uint8_t type, const char *format, va_list args)
 {
-    g_autoptr(GByteArray) m = message_new_va(type, TAG, format, args);
-    ByteReader r;
-
-    g_free(t->reply);
-    test_publish(t->share->ts, 0, m->data, m->len);
-    t->reply = test_session_await(t->share->ts, 0, TAG, 10000);
-    g_assert_nonnull(t->reply);
-    r = reply_body(t);
-    if (t->reply->type == type + 1)
-        return 0;
-    g_assert_cmpuint(t->reply->type, ==, t->dialect == DIALECT_9P2000_L ? P9_RLERROR : P9_RERROR);
-    if (t->dialect == DIALECT_9P2000)
-        return -EREMOTEIO;
-    if (t->dialect == DIALECT_9P2000_U)
-        read_bytes(&r, read_u16(&r));
-    return -(int)read_u32(&r);
+    g_clear_pointer(&t->reply, g_free);
+    return client_call_va(&t->client, &t->reply, type, format, args);
 }
 
 static void must(Talk *t, uint8_t type, const char *format, ...)
@@ -68,37 +48,22 @@ static void must(Talk *t, uint8_t type, const char *format, ...)
     va_end(args);
 }
 
-static bool is_refused(const Talk *t, int error)
-{
-    static const char text[] = "Operation not supported";
-
-    if (t->dialect == DIALECT_9P2000)
-        return error == -EREMOTEIO && t->reply->size == P9_HEADER_SIZE + 2 + sizeof(text) - 1 &&
-               memcmp(t->reply->bytes + P9_HEADER_SIZE + 2, text, sizeof(text) - 1) == 0;
-    return error == -EOPNOTSUPP;
-}
-
 /* Sends a message that succeeds, and returns true; or, when the dialect does not have it, checks
  * that it is refused, and returns false. */
 static bool answered(Talk *t, uint8_t type, const char *format, ...)
 {
-    bool has = type >= P9_TVERSION || t->dialect != DIALECT_9P2000;
+    bool has = type >= P9_TVERSION || t->client.dialect != DIALECT_9P2000;
     va_list args;
-    int error;
 
     va_start(args, format);
-    error = call_va(t, type, format, args);
+    g_assert_cmpint(call_va(t, type, format, args), ==, has ? 0 : -EOPNOTSUPP);
     va_end(args);
-    if (has)
-        g_assert_cmpint(error, ==, 0);
-    else
-        g_assert_true(is_refused(t, error));
     return has;
 }
 
 static void attach(Talk *t, uint32_t fid)
 {
-    if (t->dialect == DIALECT_9P2000)
+    if (t->client.dialect == DIALECT_9P2000)
         must(t, P9_TATTACH, "ddss", fid, P9_NOFID, "", "");
     else
         must(t, P9_TATTACH, "ddssd", fid, P9_NOFID, "", "", 0);
@@ -106,7 +71,7 @@ static void attach(Talk *t, uint32_t fid)
 
 static void open_fid(Talk *t, uint32_t fid, unsigned access)
 {
-    if (t->dialect == DIALECT_9P2000_L)
+    if (t->client.dialect == DIALECT_9P2000_L)
         must(t, P9_TLOPEN, "dd", fid, access);
     else
         must(t, P9_TOPEN, "db", fid, access);
@@ -124,7 +89,7 @@ static void start(Talk *t)
     g_autofree char *folder = share_path(t->share, "folder");
     g_autofree char *link = share_path(t->share, "link");
 
-    t->dialect = dialects[t->number].dialect;
+    t->client.dialect = dialects[t->number].dialect;
     empty_export(t->share);
     share_put(t->share, "file", "content");
     g_assert_no_errno(mkdir(folder, 0755));
@@ -139,6 +104,12 @@ static void start(Talk *t)
     open_fid(t, LIST_FID, 0);
 }
 
+static Talk first_talk(Share *s)
+{
+    return (Talk){.share = s, .client = s->client};
+}
+
+/* Begins a session in the dialect that is due; returns false after the last one. */
 static bool begin(Talk *t)
 {
     if (t->number == G_N_ELEMENTS(dialects)) {
@@ -148,9 +119,6 @@ static bool begin(Talk *t)
     start(t);
     return true;
 }
-
-/* Runs what follows with a new session in each dialect. */
-#define EACH_DIALECT(t, s) for (Talk t = {.share = (s)}; begin(&(t)); (t).number++)
 
 static bool has_type(const Share *s, const char *name, mode_t type)
 {
@@ -189,7 +157,7 @@ static bool body_has(const Talk *t, size_t at, const char *text)
 static void test_version(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TVERSION, "ds", 8192, dialects[t.number].name);
         g_assert_true(body_has(&t, 6, dialects[t.number].name));
     }
@@ -198,29 +166,20 @@ static void test_version(Share *s, gconstpointer unused)
 static void test_auth(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
-        GByteArray *m = t.dialect == DIALECT_9P2000
-                            ? message_new(P9_TAUTH, TAG, "dss", NEW_FID, "user", "")
-                            : message_new(P9_TAUTH, TAG, "dssd", NEW_FID, "user", "", 0);
-        ByteReader r;
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
+        Client *c = &t.client;
+        int error = c->dialect == DIALECT_9P2000
+                        ? client_call(c, NULL, P9_TAUTH, "dss", NEW_FID, "user", "")
+                        : client_call(c, NULL, P9_TAUTH, "dssd", NEW_FID, "user", "", 0);
 
-        test_publish(s->ts, 0, m->data, m->len);
-        g_byte_array_unref(m);
-        g_free(t.reply);
-        t.reply = test_session_await(s->ts, 0, TAG, 10000);
-        g_assert_nonnull(t.reply);
-        r = reply_body(&t);
-        if (t.dialect == DIALECT_9P2000_L)
-            g_assert_cmpuint(read_u32(&r), ==, EOPNOTSUPP);
-        else
-            g_assert_true(body_has(&t, 2, "Operation not supported"));
+        g_assert_cmpint(error, ==, -EOPNOTSUPP);
     }
 }
 
 static void test_attach(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         attach(&t, NEW_FID);
         g_assert_cmpuint(t.reply->bytes[P9_HEADER_SIZE], ==, P9_QTDIR);
         must(&t, P9_TWALK, "ddws", NEW_FID, NEW_FID, 1, "file");
@@ -230,14 +189,14 @@ static void test_attach(Share *s, gconstpointer unused)
 static void test_flush(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s)
+    for (Talk t = first_talk(s); begin(&t); t.number++)
         answered(&t, P9_TFLUSH, "w", 99);
 }
 
 static void test_walk(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TWALK, "ddwss", FOLDER_FID, NEW_FID, 2, "..", "file");
         g_assert_cmpuint(t.reply->size, ==, P9_HEADER_SIZE + 2 + 2 * P9_QID_SIZE);
     }
@@ -247,7 +206,7 @@ static void test_walk(Share *s, gconstpointer unused)
 static void test_open(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TOPEN, "db", FILE_FID, P9_ORDWR | P9_OTRUNC);
         g_assert_true(content_is(s, "file", ""));
         must(&t, P9_TWRITE, "dqD", FILE_FID, (uint64_t)0, 3u, "new");
@@ -258,8 +217,8 @@ static void test_open(Share *s, gconstpointer unused)
 static void test_create(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
-        if (t.dialect == DIALECT_9P2000)
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
+        if (t.client.dialect == DIALECT_9P2000)
             answered(&t, P9_TCREATE, "dsdb", FOLDER_FID, "new", 0644, P9_OWRITE);
         else
             answered(&t, P9_TCREATE, "dsdbs", FOLDER_FID, "new", 0644, P9_OWRITE, "");
@@ -271,7 +230,7 @@ static void test_create(Share *s, gconstpointer unused)
 static void test_read(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TREAD, "dqd", OPEN_FID, (uint64_t)3, 100);
         g_assert_true(body_has(&t, 0, "\4"));
         g_assert_true(body_has(&t, 4, "tent"));
@@ -281,7 +240,7 @@ static void test_read(Share *s, gconstpointer unused)
 static void test_write(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TWRITE, "dqD", OPEN_FID, (uint64_t)3, 2u, "XY");
         g_assert_true(content_is(s, "file", "conXYnt"));
     }
@@ -290,7 +249,7 @@ static void test_write(Share *s, gconstpointer unused)
 static void test_clunk(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TCLUNK, "d", FILE_FID);
         must(&t, P9_TWALK, "ddw", SHARE_ROOT, FILE_FID, 0);
     }
@@ -299,7 +258,7 @@ static void test_clunk(Share *s, gconstpointer unused)
 static void test_remove(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TREMOVE, "d", FILE_FID);
         g_assert_false(exists(s, "file"));
         must(&t, P9_TWALK, "ddw", SHARE_ROOT, FILE_FID, 0);
@@ -311,7 +270,7 @@ static void test_stat(Share *s, gconstpointer unused)
     enum { NAME_AT = 2 + 2 + 2 + 4 + P9_QID_SIZE + 4 + 4 + 4 + 8 + 2 };
 
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         answered(&t, P9_TSTAT, "d", FILE_FID);
         g_assert_true(body_has(&t, NAME_AT, "file"));
     }
@@ -323,8 +282,8 @@ static void test_wstat(Share *s, gconstpointer unused)
     const uint32_t all = UINT32_MAX;
 
     (void)unused;
-    EACH_DIALECT (t, s) {
-        if (t.dialect == DIALECT_9P2000)
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
+        if (t.client.dialect == DIALECT_9P2000)
             answered(&t, P9_TWSTAT, "dwwwdbdqdddqssss", FILE_FID, 53, 51, 0xffff, all, 0xff, all,
                      keep, all, all, all, size, "long", "", "", "");
         else
@@ -342,7 +301,7 @@ static void test_wstat(Share *s, gconstpointer unused)
 static void test_statfs(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         if (answered(&t, P9_TSTATFS, "d", FILE_FID))
             g_assert_cmpuint(t.reply->size, ==, P9_HEADER_SIZE + 4 + 4 + 6 * 8 + 4);
     }
@@ -351,7 +310,7 @@ static void test_statfs(Share *s, gconstpointer unused)
 static void test_lopen(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         if (answered(&t, P9_TLOPEN, "dd", FILE_FID, P9_L_RDWR | P9_L_TRUNC))
             g_assert_true(content_is(s, "file", ""));
     }
@@ -360,7 +319,7 @@ static void test_lopen(Share *s, gconstpointer unused)
 static void test_lcreate(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TLCREATE, "dsddd", FOLDER_FID, "new", P9_L_RDWR, 0640, 0);
 
         g_assert_cmpint(has_type(s, "folder/new", S_IFREG), ==, has);
@@ -370,7 +329,7 @@ static void test_lcreate(Share *s, gconstpointer unused)
 static void test_symlink(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TSYMLINK, "dssd", FOLDER_FID, "new", "target", 0);
 
         g_assert_cmpint(has_type(s, "folder/new", S_IFLNK), ==, has);
@@ -380,7 +339,7 @@ static void test_symlink(Share *s, gconstpointer unused)
 static void test_mknod(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TMKNOD, "dsdddd", FOLDER_FID, "new", S_IFIFO | 0644, 0, 0, 0);
 
         g_assert_cmpint(has_type(s, "folder/new", S_IFIFO), ==, has);
@@ -390,7 +349,7 @@ static void test_mknod(Share *s, gconstpointer unused)
 static void test_rename(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TRENAME, "dds", FILE_FID, FOLDER_FID, "new");
 
         g_assert_cmpint(has_type(s, "folder/new", S_IFREG), ==, has);
@@ -401,7 +360,7 @@ static void test_rename(Share *s, gconstpointer unused)
 static void test_readlink(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         must(&t, P9_TWALK, "ddws", SHARE_ROOT, NEW_FID, 1, "link");
         if (answered(&t, P9_TREADLINK, "d", NEW_FID))
             g_assert_true(body_has(&t, 2, "file"));
@@ -411,7 +370,7 @@ static void test_readlink(Share *s, gconstpointer unused)
 static void test_getattr(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         if (answered(&t, P9_TGETATTR, "dq", FILE_FID, (uint64_t)P9_GETATTR_BASIC))
             g_assert_cmpuint(t.reply->size, ==, P9_HEADER_SIZE + 8 + P9_QID_SIZE + 3 * 4 + 15 * 8);
     }
@@ -422,7 +381,7 @@ static void test_setattr(Share *s, gconstpointer unused)
     const uint64_t none = 0, size = 3;
 
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TSETATTR, "dddddqqqqq", FILE_FID, P9_SETATTR_SIZE, 0, 0, 0, size,
                             none, none, none, none);
 
@@ -434,7 +393,7 @@ static void test_setattr(Share *s, gconstpointer unused)
 static void test_xattrcreate(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         must(&t, P9_TWALK, "ddw", FILE_FID, NEW_FID, 0);
         if (!answered(&t, P9_TXATTRCREATE, "dsqd", NEW_FID, "user.test", (uint64_t)5, 0))
             continue;
@@ -449,7 +408,7 @@ static void test_xattrcreate(Share *s, gconstpointer unused)
 static void test_xattrwalk(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         if (answered(&t, P9_TXATTRWALK, "dds", FILE_FID, NEW_FID, ""))
             must(&t, P9_TREAD, "dqd", NEW_FID, (uint64_t)0, 100);
     }
@@ -458,7 +417,7 @@ static void test_xattrwalk(Share *s, gconstpointer unused)
 static void test_readdir(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         if (answered(&t, P9_TREADDIR, "dqd", LIST_FID, (uint64_t)0, 1000))
             g_assert_cmpuint(t.reply->size, ==, P9_RREAD_OVERHEAD + 2 * P9_DIRENT_OVERHEAD + 3);
     }
@@ -467,7 +426,7 @@ static void test_readdir(Share *s, gconstpointer unused)
 static void test_fsync(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s)
+    for (Talk t = first_talk(s); begin(&t); t.number++)
         answered(&t, P9_TFSYNC, "dd", OPEN_FID, 0);
 }
 
@@ -476,7 +435,7 @@ static void test_lock(Share *s, gconstpointer unused)
     const uint64_t none = 0;
 
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         if (answered(&t, P9_TLOCK, "dbdqqds", OPEN_FID, P9_LOCK_WRITE, 0, none, none, 1, "client"))
             g_assert_cmpuint(t.reply->bytes[P9_HEADER_SIZE], ==, P9_LOCK_SUCCESS);
     }
@@ -488,8 +447,8 @@ static void test_getlock(Share *s, gconstpointer unused)
     const uint64_t none = 0;
 
     (void)unused;
-    EACH_DIALECT (t, s) {
-        if (t.dialect != DIALECT_9P2000)
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
+        if (t.client.dialect != DIALECT_9P2000)
             must(&t, P9_TLOCK, "dbdqqds", OPEN_FID, P9_LOCK_WRITE, 0, none, none, 1, "client");
         if (answered(&t, P9_TGETLOCK, "dbqqds", OPEN_FID, P9_LOCK_READ, none, none, 2, "client"))
             g_assert_cmpuint(t.reply->bytes[P9_HEADER_SIZE], ==, P9_LOCK_WRITE);
@@ -499,7 +458,7 @@ static void test_getlock(Share *s, gconstpointer unused)
 static void test_link(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TLINK, "dds", FOLDER_FID, FILE_FID, "new");
 
         g_assert_cmpint(content_is(s, "folder/new", "content"), ==, has);
@@ -510,7 +469,7 @@ static void test_link(Share *s, gconstpointer unused)
 static void test_mkdir(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TMKDIR, "dsdd", FOLDER_FID, "new", 0755, 0);
 
         g_assert_cmpint(has_type(s, "folder/new", S_IFDIR), ==, has);
@@ -520,7 +479,7 @@ static void test_mkdir(Share *s, gconstpointer unused)
 static void test_renameat(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TRENAMEAT, "dsds", SHARE_ROOT, "file", FOLDER_FID, "new");
 
         g_assert_cmpint(exists(s, "folder/new"), ==, has);
@@ -531,7 +490,7 @@ static void test_renameat(Share *s, gconstpointer unused)
 static void test_unlinkat(Share *s, gconstpointer unused)
 {
     (void)unused;
-    EACH_DIALECT (t, s) {
+    for (Talk t = first_talk(s); begin(&t); t.number++) {
         bool has = answered(&t, P9_TUNLINKAT, "dsd", SHARE_ROOT, "folder", P9_UNLINK_REMOVEDIR);
 
         g_assert_cmpint(exists(s, "folder"), ==, !has);

@@ -70,10 +70,10 @@ static void test_error_shapes(Share *s, gconstpointer unused)
     (void)unused;
     u = unix_start(s, DIALECT_9P2000_U);
     client_send(c->ts, c->tag, P9_TCLUNK, "d", 77);
-    ASSERT_REPLY(&u.client, "\x26\0\0\0\x6b\1\0\x19\0No such file or directory\2\0\0\0");
+    ASSERT_REPLY(&u, "\x26\0\0\0\x6b\1\0\x19\0No such file or directory\2\0\0\0");
     u = unix_start(s, DIALECT_9P2000);
     client_send(c->ts, c->tag, P9_TCLUNK, "d", 77);
-    ASSERT_REPLY(&u.client, "\x22\0\0\0\x6b\1\0\x19\0No such file or directory");
+    ASSERT_REPLY(&u, "\x22\0\0\0\x6b\1\0\x19\0No such file or directory");
     client_start(c, 8192, 0, 0);
     client_send(c->ts, c->tag, P9_TCLUNK, "d", 77);
     ASSERT_REPLY(c, "\x0b\0\0\0\x07\1\0\2\0\0\0");
@@ -112,13 +112,14 @@ static void test_attach(Share *s, gconstpointer unused)
 
     (void)unused;
     /* as Mini-OS does it */
-    g_assert_cmpint(unix_call(&u, &reply, P9_TATTACH, "ddssd", NEW, 0, "root", "root", 0), ==, 0);
+    g_assert_cmpint(client_call(&u, &reply, P9_TATTACH, "ddssd", NEW, 0, "root", "root", 0), ==, 0);
     g_free(reply);
     g_assert_cmpint(unix_attach(&u, NEW, "nobody", 0), ==, -EBADF);
     /* without n_uname it is a message of the other dialect */
-    g_assert_cmpint(unix_call(&u, NULL, P9_TATTACH, "ddss", 1, P9_NOFID, "u", ""), ==, -EINVAL);
+    g_assert_cmpint(client_call(&u, NULL, P9_TATTACH, "ddss", 1, P9_NOFID, "u", ""), ==, -EINVAL);
     u = unix_start(s, DIALECT_9P2000);
-    g_assert_cmpint(unix_call(&u, NULL, P9_TATTACH, "ddssd", 1, P9_NOFID, "u", "", 0), ==, -EINVAL);
+    g_assert_cmpint(client_call(&u, NULL, P9_TATTACH, "ddssd", 1, P9_NOFID, "u", "", 0), ==,
+                    -EINVAL);
     g_assert_cmpint(unix_attach(&u, 1, "nobody", 0), ==, 0);
     g_assert_cmpint(unix_attach(&u, 2, "", 0), ==, 0);
 }
@@ -128,9 +129,9 @@ static void test_auth_is_refused(Share *s, gconstpointer unused)
     UnixClient u = unix_start(s, DIALECT_9P2000_U);
 
     (void)unused;
-    g_assert_cmpint(unix_call(&u, NULL, P9_TAUTH, "dssd", 1, "user", "", 0), ==, -EOPNOTSUPP);
+    g_assert_cmpint(client_call(&u, NULL, P9_TAUTH, "dssd", 1, "user", "", 0), ==, -EOPNOTSUPP);
     u = unix_start(s, DIALECT_9P2000);
-    g_assert_cmpint(unix_call(&u, NULL, P9_TAUTH, "dss", 1, "user", ""), ==, -EOPNOTSUPP);
+    g_assert_cmpint(client_call(&u, NULL, P9_TAUTH, "dss", 1, "user", ""), ==, -EOPNOTSUPP);
     client_start(&s->client, 8192, 0, 0);
     g_assert_cmpint(client_call(&s->client, NULL, P9_TAUTH, "dssd", 1, "user", "", 0), ==,
                     -EOPNOTSUPP);
@@ -144,13 +145,13 @@ static void test_messages_of_the_other(Share *s, gconstpointer unused)
     UnixClient u = unix_start(s, DIALECT_9P2000_U);
 
     (void)unused;
-    g_assert_cmpint(unix_call(&u, &reply, P9_TGETATTR, "dq", SHARE_ROOT, mask), ==, 0);
+    g_assert_cmpint(client_call(&u, &reply, P9_TGETATTR, "dq", SHARE_ROOT, mask), ==, 0);
     g_free(reply);
     u = unix_start(s, DIALECT_9P2000);
     for (unsigned type = 8; type < P9_TVERSION; type += 2)
-        g_assert_cmpint(unix_call(&u, NULL, (uint8_t)type, "dq", SHARE_ROOT, mask), <, 0);
-    g_assert_cmpint(unix_call(&u, NULL, P9_TGETATTR, "dq", SHARE_ROOT, mask), ==, -EOPNOTSUPP);
-    g_assert_cmpint(unix_call(&u, NULL, P9_TSTATFS, "d", SHARE_ROOT), ==, -EOPNOTSUPP);
+        g_assert_cmpint(client_call(&u, NULL, (uint8_t)type, "dq", SHARE_ROOT, mask), <, 0);
+    g_assert_cmpint(client_call(&u, NULL, P9_TGETATTR, "dq", SHARE_ROOT, mask), ==, -EOPNOTSUPP);
+    g_assert_cmpint(client_call(&u, NULL, P9_TSTATFS, "d", SHARE_ROOT), ==, -EOPNOTSUPP);
 
     client_start(&s->client, 8192, 0, 0);
     g_assert_cmpint(client_call(&s->client, &reply, P9_TSTAT, "d", SHARE_ROOT), ==, 0);

@@ -96,7 +96,7 @@ static void test_iounit(Share *s, gconstpointer unused)
         ByteReader r;
 
         unix_at(&u, FID + i, "file");
-        g_assert_cmpint(unix_call(&u, &reply, P9_TOPEN, "db", FID + i, i), ==, 0);
+        g_assert_cmpint(client_call(&u, &reply, P9_TOPEN, "db", FID + i, i), ==, 0);
         r = byte_reader(reply->bytes + P9_HEADER_SIZE + P9_QID_SIZE, 4);
         iounits[i] = read_u32(&r);
     }

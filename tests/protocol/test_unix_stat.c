@@ -131,7 +131,7 @@ static void test_longest(Share *s, gconstpointer unused)
     g_assert_cmpstr(got.name, ==, name);
     g_assert_cmpuint(got.size, <, 8192 - 2 - P9_HEADER_SIZE - 2);
 
-    g_assert_cmpint(client_version(&u.client, 4096, "9P2000.u", &msize, version), ==, 0);
+    g_assert_cmpint(client_version(&u, 4096, "9P2000.u", &msize, version), ==, 0);
     g_assert_cmpint(unix_attach(&u, SHARE_ROOT, "", 0), ==, 0);
     unix_at(&u, FID, name);
     g_assert_cmpint(unix_stat(&u, FID, &got), ==, -EMSGSIZE);
