@@ -57,9 +57,8 @@ LDFLAGS       += --coverage
 endif
 
 # ThreadSanitizer has to see what GLib's own locks order.
-ifeq ($(SANITIZE),thread)
-DAEMON_OBJS   += $(BUILD)/tests/lib/tsan_glib.o
-endif
+TSAN_OBJS     := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/lib/tsan_glib.o)
+DAEMON_OBJS   += $(TSAN_OBJS)
 
 .PHONY: all
 all: $(BUILD)/xen-9pfsd

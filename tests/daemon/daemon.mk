@@ -9,7 +9,8 @@ DAEMON_TESTS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/daemon/test_*.c t
                     $(INTEGRITY_TESTS)
 TESTS            += $(STANDIN_TESTS) $(FRONTEND_TESTS) $(DAEMON_TESTS)
 
-$(DAEMON_TESTS): $(BUILD)/%: $(BUILD)/%.o $(DAEMON_TEST_OBJS) $(FRONTEND) | $(STANDIN_FILES)
+$(DAEMON_TESTS): $(BUILD)/%: $(BUILD)/%.o $(DAEMON_TEST_OBJS) $(TSAN_OBJS) $(FRONTEND) \
+                 | $(STANDIN_FILES)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(FRONTEND) $(STANDIN_TEST_LIBS)
 
 $(BUILD)/tests/ring/test_hostile: $(BUILD)/tests/fuzz/fuzz_message.o

@@ -31,19 +31,28 @@ static const Shape shapes[] = {
     {"passthrough", 32 * 1024},
 };
 
+/* A device with an export of its own; the daemon is the same for all tests. */
 typedef struct Files {
-    Fixture fixture;
+    char *export;
     Guest *guest;
 } Files;
 
+static Fixture fixture;
+
 static void set_up(Files *f, const void *data)
 {
+    static unsigned last;
     const Shape *shape = data;
+    g_autofree char *hello = NULL;
     FrontendDevice device;
 
-    umask(022);
-    fixture_set_up(&f->fixture, NULL);
-    device = frontend_linux(1, f->fixture.export);
+    if (fixture.daemon == NULL)
+        fixture_set_up(&fixture, NULL);
+    f->export = g_strdup_printf("%s/export-%u", standin_dir(), ++last);
+    g_assert_no_errno(mkdir(f->export, 0755));
+    hello = g_build_filename(f->export, "hello", NULL);
+    g_assert_true(g_file_set_contents(hello, "hello", -1, NULL));
+    device = frontend_linux(1, f->export);
     device.order = 5;
     device.security_model = shape->model;
     device.msize = shape->msize;
@@ -52,13 +61,14 @@ static void set_up(Files *f, const void *data)
 
 static void tear_down(Files *f, const void *data)
 {
+    (void)data;
     guest_end(f->guest);
-    fixture_tear_down(&f->fixture, data);
+    g_free(f->export);
 }
 
 static char *host_path(const Files *f, const char *name)
 {
-    return g_build_filename(f->fixture.export, name, NULL);
+    return g_build_filename(f->export, name, NULL);
 }
 
 static bool host_stat(const Files *f, const char *name, struct stat *st)
@@ -627,7 +637,10 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    int status;
+
     g_test_init(&argc, &argv, NULL);
+    umask(022);
     for (unsigned i = 0; i < G_N_ELEMENTS(tests) * G_N_ELEMENTS(shapes); i++) {
         const Shape *shape = &shapes[i / G_N_ELEMENTS(tests)];
         g_autofree char *name =
@@ -635,5 +648,8 @@ int main(int argc, char **argv)
 
         g_test_add(name, Files, shape, set_up, tests[i % G_N_ELEMENTS(tests)].run, tear_down);
     }
-    return g_test_run();
+    status = g_test_run();
+    if (fixture.daemon != NULL)
+        fixture_tear_down(&fixture, NULL);
+    return status;
 }
