@@ -18,8 +18,6 @@
 #include <unistd.h>
 
 enum { TAG = GUEST_TAG, FID = 10, OTHER_FID = 11, N_FILES = 100, QUIET_MS = 100 };
-enum { L_RDONLY = 0, L_WRONLY = 1, L_RDWR = 2, L_EXCL = 0200, REMOVEDIR = 0x200 };
-enum { WRITE_LOCK = 1, LOCK_WAIT = 1 };
 
 typedef struct Shape {
     const char *model;
@@ -100,7 +98,7 @@ static void make_folder(const Files *f, const char *name)
 static void make_file(const Files *f, uint32_t fid, const char *name)
 {
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, fid, ""), ==, 0);
-    g_assert_cmpint(guest_create(f->guest, fid, name, L_RDWR | L_EXCL, 0644), ==, 0);
+    g_assert_cmpint(guest_create(f->guest, fid, name, P9_L_RDWR | P9_L_EXCL, 0644), ==, 0);
 }
 
 static P9Qid qid_of(const Files *f, uint32_t fid)
@@ -255,7 +253,7 @@ static void test_open_and_write(Files *f, const void *data)
 
     memset(bytes, 'w', size);
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, FID, "hello"), ==, 0);
-    g_assert_cmpint(guest_open(f->guest, FID, L_WRONLY), ==, 0);
+    g_assert_cmpint(guest_open(f->guest, FID, P9_L_WRONLY), ==, 0);
     g_assert_cmpint(
         frontend_call(f->guest->frontend, p9_twrite(TAG, FID, 0, size, bytes), "d", &count), ==, 0);
     g_assert_cmpuint(count, ==, size);
@@ -273,7 +271,7 @@ static void test_folder(Files *f, const void *data)
     g_assert_true(host_stat(f, "folder", &st));
     g_assert_true(S_ISDIR(st.st_mode));
     g_assert_cmpint(call(f, p9_tunlinkat(TAG, GUEST_ROOT, "folder", 0)), ==, EISDIR);
-    g_assert_cmpint(call(f, p9_tunlinkat(TAG, GUEST_ROOT, "folder", REMOVEDIR)), ==, 0);
+    g_assert_cmpint(call(f, p9_tunlinkat(TAG, GUEST_ROOT, "folder", P9_REMOVEDIR)), ==, 0);
     g_assert_false(host_has(f, "folder"));
 }
 
@@ -285,7 +283,7 @@ static void test_file(Files *f, const void *data)
     make_file(f, FID, "file");
     g_assert_true(host_stat(f, "file", &st));
     g_assert_true(S_ISREG(st.st_mode));
-    g_assert_cmpint(call(f, p9_tunlinkat(TAG, GUEST_ROOT, "file", REMOVEDIR)), ==, ENOTDIR);
+    g_assert_cmpint(call(f, p9_tunlinkat(TAG, GUEST_ROOT, "file", P9_REMOVEDIR)), ==, ENOTDIR);
     g_assert_cmpint(call(f, p9_tunlinkat(TAG, GUEST_ROOT, "file", 0)), ==, 0);
     g_assert_false(host_has(f, "file"));
 }
@@ -331,7 +329,7 @@ static void test_use_after_unlink(Files *f, const void *data)
 
     make_file(f, FID, "file");
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, OTHER_FID, "file"), ==, 0);
-    g_assert_cmpint(guest_open(f->guest, OTHER_FID, L_WRONLY), ==, 0);
+    g_assert_cmpint(guest_open(f->guest, OTHER_FID, P9_L_WRONLY), ==, 0);
     g_assert_cmpint(call(f, p9_tunlinkat(TAG, GUEST_ROOT, "file", 0)), ==, 0);
     g_assert_false(host_has(f, "file"));
     g_assert_cmpint(guest_getattr(f->guest, OTHER_FID, &found), ==, 0);
@@ -359,7 +357,7 @@ static void test_deep_path(Files *f, const void *data)
     }
     g_assert_cmpuint(qid_of(f, FIRST + N_LEVELS).type, ==, 0x80);
     for (uint32_t i = N_LEVELS; i-- > 0;)
-        g_assert_cmpint(call(f, p9_tunlinkat(TAG, FIRST + i, name, REMOVEDIR)), ==, 0);
+        g_assert_cmpint(call(f, p9_tunlinkat(TAG, FIRST + i, name, P9_REMOVEDIR)), ==, 0);
 }
 
 /*
@@ -377,7 +375,7 @@ static void make_listed_files(const Files *f)
         g_assert_true(g_file_set_contents(path, "", 0, NULL));
     }
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, FID, "list"), ==, 0);
-    g_assert_cmpint(guest_open(f->guest, FID, L_RDONLY), ==, 0);
+    g_assert_cmpint(guest_open(f->guest, FID, P9_L_RDONLY), ==, 0);
 }
 
 /* All are there once, with "." and "..", in any order. */
@@ -470,15 +468,15 @@ static int hold_lock(const Files *f)
 
     g_assert_no_errno(fcntl(fd, F_OFD_SETLK, &lock));
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, FID, "hello"), ==, 0);
-    g_assert_cmpint(guest_open(f->guest, FID, L_RDWR), ==, 0);
+    g_assert_cmpint(guest_open(f->guest, FID, P9_L_RDWR), ==, 0);
     return fd;
 }
 
 static void send_lock(const Files *f, unsigned ring, uint16_t tag)
 {
     g_assert_true(frontend_send_on(f->guest->frontend, ring,
-                                   p9_build(P9_TLOCK, tag, "dbdqqds", FID, WRITE_LOCK, LOCK_WAIT,
-                                            (uint64_t)0, (uint64_t)0, 1U, "guest")));
+                                   p9_build(P9_TLOCK, tag, "dbdqqds", FID, P9_LOCK_WRITE,
+                                            P9_LOCK_WAIT, (uint64_t)0, (uint64_t)0, 1U, "guest")));
 }
 
 static void send_flush(const Files *f, unsigned ring, uint16_t tag, uint16_t oldtag)
@@ -536,7 +534,7 @@ static void test_flush_write(Files *f, const void *data)
 
     (void)data;
     g_assert_cmpint(guest_walk(f->guest, GUEST_ROOT, FID, "hello"), ==, 0);
-    g_assert_cmpint(guest_open(f->guest, FID, L_RDWR), ==, 0);
+    g_assert_cmpint(guest_open(f->guest, FID, P9_L_RDWR), ==, 0);
     for (unsigned i = 0; i < 200; i++) {
         char byte = before == 'x' ? 'y' : 'x';
         g_autofree char *content = NULL;

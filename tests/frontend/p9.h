@@ -112,6 +112,30 @@ enum {
     P9_SET_MTIME_SET = 1 << 8,
 };
 
+/* Flags of Tlopen and Tlcreate. */
+enum {
+    P9_L_RDONLY = 0,
+    P9_L_WRONLY = 1,
+    P9_L_RDWR = 2,
+    P9_L_EXCL = 0200,
+    P9_L_TRUNC = 01000,
+    P9_L_APPEND = 02000,
+    P9_L_DIRECTORY = 0200000,
+};
+
+/* Flags of Topen; the access modes are those of Tlopen. */
+enum {
+    P9_OTRUNC = 0x10,
+    P9_OAPPEND = 0x80,
+};
+
+enum { P9_REMOVEDIR = 0x200 }; /* of Tunlinkat */
+
+/* Of Tlock and Tgetlock: types, flags, and the status in an Rlock. */
+enum { P9_LOCK_READ = 0, P9_LOCK_WRITE = 1, P9_LOCK_NONE = 2 };
+enum { P9_LOCK_WAIT = 1 };
+enum { P9_LOCK_GRANTED = 0, P9_LOCK_BLOCKED = 1 };
+
 #define P9_GETATTR_BASIC UINT64_C(0x7ff)
 #define P9_GETATTR_ALL   UINT64_C(0x3fff)
 

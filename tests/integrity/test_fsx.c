@@ -32,17 +32,6 @@ enum {
     MAX_PIECES = 400,
 };
 
-/* Open flags of both dialects; their access modes have the same values. */
-enum {
-    ACCESS_READ = 0,
-    ACCESS_WRITE = 1,
-    ACCESS_BOTH = 2,
-    L_TRUNC = 01000,
-    L_APPEND = 02000,
-    U_TRUNC = 0x10,
-    U_APPEND = 0x80,
-};
-
 /* What a run is like. */
 typedef struct Shape {
     const char *name;
@@ -348,21 +337,21 @@ static void do_fsync(Fsx *f)
 static void open_handle(Fsx *f, Handle *handle)
 {
     uint32_t access = random_below(3);
-    bool append = access != ACCESS_READ && random_below(3) == 0;
-    bool truncate = access != ACCESS_READ && random_below(8) == 0;
+    bool append = access != P9_L_RDONLY && random_below(3) == 0;
+    bool truncate = access != P9_L_RDONLY && random_below(8) == 0;
     uint32_t fid = fid_of(f, handle);
 
     *handle = (Handle){.open = true,
-                       .readable = access != ACCESS_WRITE,
-                       .writable = access != ACCESS_READ,
+                       .readable = access != P9_L_WRONLY,
+                       .writable = access != P9_L_RDONLY,
                        .append = append};
     note(f, "open fid %u:%s%s%s%s", fid, handle->readable ? " read" : "",
          handle->writable ? " write" : "", append ? " append" : "", truncate ? " truncate" : "");
     check_call(f, guest_walk(f->guest, PATH_FID, fid, ""));
     if (f->is_unix)
-        access |= (append ? U_APPEND : 0U) | (truncate ? U_TRUNC : 0U);
+        access |= (append ? P9_OAPPEND : 0U) | (truncate ? P9_OTRUNC : 0U);
     else
-        access |= (append ? L_APPEND : 0U) | (truncate ? L_TRUNC : 0U);
+        access |= (append ? P9_L_APPEND : 0U) | (truncate ? P9_L_TRUNC : 0U);
     check_call(f, frontend_call(f->guest->frontend,
                                 f->is_unix ? p9_topen(DIRECT_TAG, fid, (int)access)
                                            : p9_tlopen(DIRECT_TAG, fid, access),

@@ -17,9 +17,6 @@
 #include <unistd.h>
 
 enum { TAG = GUEST_TAG, FILE_FID = 10, DIR_FID = 11, OTHER_FID = 12, N_PARTIES = 3, HOST = 2 };
-enum { L_WRONLY = 1, L_RDWR = 2, L_EXCL = 0200, L_APPEND = 02000, REMOVEDIR = 0x200 };
-enum { READ_LOCK = 0, WRITE_LOCK = 1, NO_LOCK = 2, WAIT = 1 };
-enum { GRANTED = 0, BLOCKED = 1 };
 
 static Guest *start_guest(const Fixture *fixture, uint32_t domid)
 {
@@ -95,25 +92,25 @@ static void test_ranges(Fixture *fixture, const void *data)
     int fd = host_open(fixture, "hello", O_RDWR);
 
     (void)data;
-    open_in_guest(one, "hello", L_RDWR);
-    open_in_guest(two, "hello", L_RDWR);
-    g_assert_cmpuint(guest_lock(one, WRITE_LOCK, 0, 100, 100), ==, GRANTED);
+    open_in_guest(one, "hello", P9_L_RDWR);
+    open_in_guest(two, "hello", P9_L_RDWR);
+    g_assert_cmpuint(guest_lock(one, P9_LOCK_WRITE, 0, 100, 100), ==, P9_LOCK_GRANTED);
     g_assert_cmpint(host_lock(fd, F_OFD_SETLK, F_RDLCK, 150, 1), ==, EAGAIN);
     g_assert_cmpint(host_lock(fd, F_SETLK, F_WRLCK, 199, 10), ==, EAGAIN);
     g_assert_cmpint(host_lock(fd, F_OFD_SETLK, F_WRLCK, 200, 100), ==, 0);
-    g_assert_cmpuint(guest_lock(two, READ_LOCK, 0, 250, 1), ==, BLOCKED);
-    g_assert_cmpuint(guest_lock(two, READ_LOCK, 0, 150, 1), ==, BLOCKED);
-    g_assert_cmpuint(guest_getlock(two, READ_LOCK, 150, 1), ==, WRITE_LOCK);
-    g_assert_cmpuint(guest_getlock(two, READ_LOCK, 250, 1), ==, WRITE_LOCK);
-    g_assert_cmpuint(guest_getlock(two, READ_LOCK, 0, 100), ==, NO_LOCK);
-    g_assert_cmpuint(guest_lock(two, WRITE_LOCK, 0, 0, 100), ==, GRANTED);
+    g_assert_cmpuint(guest_lock(two, P9_LOCK_READ, 0, 250, 1), ==, P9_LOCK_BLOCKED);
+    g_assert_cmpuint(guest_lock(two, P9_LOCK_READ, 0, 150, 1), ==, P9_LOCK_BLOCKED);
+    g_assert_cmpuint(guest_getlock(two, P9_LOCK_READ, 150, 1), ==, P9_LOCK_WRITE);
+    g_assert_cmpuint(guest_getlock(two, P9_LOCK_READ, 250, 1), ==, P9_LOCK_WRITE);
+    g_assert_cmpuint(guest_getlock(two, P9_LOCK_READ, 0, 100), ==, P9_LOCK_NONE);
+    g_assert_cmpuint(guest_lock(two, P9_LOCK_WRITE, 0, 0, 100), ==, P9_LOCK_GRANTED);
     g_assert_cmpint(host_lock(fd, F_OFD_SETLK, F_RDLCK, 0, 1), ==, EAGAIN);
 
     /* What a guest held goes with it, and what the host held with its unlock. */
     guest_end(one);
-    g_assert_cmpuint(guest_lock(two, WRITE_LOCK, WAIT, 150, 1), ==, GRANTED);
+    g_assert_cmpuint(guest_lock(two, P9_LOCK_WRITE, P9_LOCK_WAIT, 150, 1), ==, P9_LOCK_GRANTED);
     g_assert_cmpint(host_lock(fd, F_OFD_SETLK, F_UNLCK, 0, 0), ==, 0);
-    g_assert_cmpuint(guest_lock(two, WRITE_LOCK, WAIT, 200, 100), ==, GRANTED);
+    g_assert_cmpuint(guest_lock(two, P9_LOCK_WRITE, P9_LOCK_WAIT, 200, 100), ==, P9_LOCK_GRANTED);
     close(fd);
     guest_end(two);
 }
@@ -128,13 +125,13 @@ static void *count_as_guest(void *data)
     for (unsigned i = 0; i < COUNTER_ROUNDS; i++) {
         uint32_t value, done;
 
-        while (guest_lock(g, WRITE_LOCK, WAIT, 0, 0) != GRANTED) {
+        while (guest_lock(g, P9_LOCK_WRITE, P9_LOCK_WAIT, 0, 0) != P9_LOCK_GRANTED) {
         }
         g_assert_cmpint(guest_read(g, FILE_FID, 0, &value, sizeof(value), 0, &done), ==, 0);
         g_assert_cmpuint(done, ==, sizeof(value));
         value++;
         g_assert_cmpint(guest_write(g, FILE_FID, 0, &value, sizeof(value), 0), ==, 0);
-        g_assert_cmpuint(guest_lock(g, NO_LOCK, 0, 0, 0), ==, GRANTED);
+        g_assert_cmpuint(guest_lock(g, P9_LOCK_NONE, 0, 0, 0), ==, P9_LOCK_GRANTED);
     }
     return NULL;
 }
@@ -169,7 +166,7 @@ static void test_counter(Fixture *fixture, const void *data)
     (void)data;
     g_assert_cmpint(pwrite(fd, &value, sizeof(value), 0), ==, sizeof(value));
     for (unsigned i = 0; i < 2; i++)
-        open_in_guest(guests[i], "counter", L_RDWR);
+        open_in_guest(guests[i], "counter", P9_L_RDWR);
     child = fork();
     g_assert_cmpint(child, >=, 0);
     if (child == 0)
@@ -259,7 +256,7 @@ static void test_appends(Fixture *fixture, const void *data)
         (Appender){.party = HOST, .fd = host_open(fixture, "log", O_WRONLY | O_CREAT | O_APPEND)};
     for (uint32_t i = 0; i < HOST; i++) {
         appenders[i] = (Appender){.party = i, .guest = start_guest(fixture, 1 + i)};
-        open_in_guest(appenders[i].guest, "log", L_WRONLY | L_APPEND);
+        open_in_guest(appenders[i].guest, "log", P9_L_WRONLY | P9_L_APPEND);
     }
     for (unsigned i = 0; i < N_PARTIES; i++)
         g_assert_cmpint(pthread_create(&threads[i], NULL, append_records, &appenders[i]), ==, 0);
@@ -444,7 +441,7 @@ static int step_in_folders(Guest *g, const Step *step, const char *from, const c
 
     switch (step->verb) {
     case CREATE:
-        return guest_create(g, DIR_FID, from, L_RDWR | L_EXCL, 0644);
+        return guest_create(g, DIR_FID, from, P9_L_RDWR | P9_L_EXCL, 0644);
     case LINK:
         error = guest_walk(g, DIR_FID, FILE_FID, from);
         if (error == 0)
@@ -460,7 +457,7 @@ static int step_in_folders(Guest *g, const Step *step, const char *from, const c
         error = frontend_call(g->frontend, p9_tunlinkat(TAG, DIR_FID, from, 0), "");
         break;
     case RMDIR:
-        error = frontend_call(g->frontend, p9_tunlinkat(TAG, DIR_FID, from, REMOVEDIR), "");
+        error = frontend_call(g->frontend, p9_tunlinkat(TAG, DIR_FID, from, P9_REMOVEDIR), "");
         break;
     }
     return guest_check(g, error);

@@ -13,12 +13,10 @@
 #include "tests/daemon/guest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum {
@@ -34,8 +32,6 @@ enum {
     FILE_FID = 12,
     LIST_FID = 100, /* and above: for the comparison at the end */
 };
-
-enum { L_RDONLY = 0, L_RDWR = 2, L_EXCL = 0200, L_DIRECTORY = 0200000, REMOVEDIR = 0x200 };
 
 static const char *const names[] = {"a", "b", "c", "d", "e"};
 
@@ -165,7 +161,8 @@ static int do_create(Client *c)
     int error = walk_directory(c, DIR_FID);
 
     if (error == 0)
-        error = guest_create(c->guest, DIR_FID, choose_name(c), L_RDWR | L_EXCL, choose_mode(c));
+        error =
+            guest_create(c->guest, DIR_FID, choose_name(c), P9_L_RDWR | P9_L_EXCL, choose_mode(c));
     if (error == 0)
         error = write_content(c, DIR_FID, file, 0, HEADER + below(c, MAX_FILE - HEADER));
     return error;
@@ -179,7 +176,7 @@ static int do_write(Client *c)
     int error = walk_any(c, FILE_FID);
 
     if (error == 0)
-        error = guest_open(c->guest, FILE_FID, L_RDWR);
+        error = guest_open(c->guest, FILE_FID, P9_L_RDWR);
     if (error == 0)
         error = guest_read(c->guest, FILE_FID, 0, header, HEADER, 0, &done);
     if (error == 0 && file_number(header, done) != 0)
@@ -195,7 +192,7 @@ static int do_read(Client *c)
     int error = walk_any(c, FILE_FID);
 
     if (error == 0)
-        error = guest_open(c->guest, FILE_FID, L_RDONLY);
+        error = guest_open(c->guest, FILE_FID, P9_L_RDONLY);
     if (error == 0)
         error = guest_read(c->guest, FILE_FID, 0, bytes, MAX_FILE, 0, &done);
     if (error == 0 && file_number(bytes, done) != 0)
@@ -267,7 +264,7 @@ static int do_rmdir(Client *c)
 {
     int error = walk_directory(c, DIR_FID);
 
-    return error ? error : call(c, p9_tunlinkat(TAG, DIR_FID, choose_name(c), REMOVEDIR));
+    return error ? error : call(c, p9_tunlinkat(TAG, DIR_FID, choose_name(c), P9_REMOVEDIR));
 }
 
 /* Mode, owner or times of anything. */
@@ -307,7 +304,7 @@ static int do_readdir(Client *c)
     int error = walk_directory(c, DIR_FID);
 
     if (error == 0)
-        error = guest_open(c->guest, DIR_FID, L_DIRECTORY);
+        error = guest_open(c->guest, DIR_FID, P9_L_DIRECTORY);
     if (error == 0)
         error = guest_list(c->guest, DIR_FID, 200, &list);
     if (error != 0)
@@ -543,7 +540,7 @@ static char *guest_content(Guest *g, uint32_t fid, const struct stat *st)
     }
     if (!S_ISREG(st->st_mode))
         return g_strdup("");
-    g_assert_cmpint(guest_open(g, fid, L_RDONLY), ==, 0);
+    g_assert_cmpint(guest_open(g, fid, P9_L_RDONLY), ==, 0);
     g_assert_cmpint(guest_read(g, fid, 0, bytes, sizeof(bytes), 0, &done), ==, 0);
     g_assert_cmpuint(done, <=, MAX_FILE);
     return g_compute_checksum_for_data(G_CHECKSUM_SHA1, bytes, done);
@@ -556,7 +553,7 @@ static void list_guest(GPtrArray *lines, Guest *g, uint32_t dir, uint32_t fid,
     g_autoptr(GPtrArray) entries = NULL;
 
     g_assert_cmpint(guest_walk(g, dir, fid, ""), ==, 0);
-    g_assert_cmpint(guest_open(g, fid, L_RDONLY), ==, 0);
+    g_assert_cmpint(guest_open(g, fid, P9_L_RDONLY), ==, 0);
     g_assert_cmpint(guest_list(g, fid, 4000, &entries), ==, 0);
     for (guint i = 0; i < entries->len; i++) {
         const char *name = entries->pdata[i];
