@@ -36,8 +36,8 @@ static int attach_unix(UnixClient *u, uint32_t fid, const char *aname)
     g_autofree TestReply *reply = NULL;
 
     if (u->dialect == DIALECT_9P2000)
-        return unix_call(u, &reply, P9_TATTACH, "ddss", fid, P9_NOFID, "0", aname);
-    return unix_call(u, &reply, P9_TATTACH, "ddssd", fid, P9_NOFID, "", aname, 0);
+        return client_call(u, &reply, P9_TATTACH, "ddss", fid, P9_NOFID, "0", aname);
+    return client_call(u, &reply, P9_TATTACH, "ddssd", fid, P9_NOFID, "", aname, 0);
 }
 
 /* home/user, home/user/file, other, file, and a link that leads into home. */

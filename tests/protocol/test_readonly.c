@@ -445,8 +445,8 @@ static void test_other_dialect(Share *s, gconstpointer unused)
         -EROFS);
     u = unix_start(s, DIALECT_9P2000_U);
     unix_at(&u, FILE_FID, "file");
-    g_assert_cmpint(unix_call(&u, NULL, P9_TLOPEN, "dd", FILE_FID, P9_L_TRUNC), ==, -EROFS);
-    g_assert_cmpint(unix_call(&u, NULL, P9_TMKDIR, "dsdd", SHARE_ROOT, "new", 0755, 0), ==, -EROFS);
+    g_assert_cmpint(client_call(&u, NULL, P9_TLOPEN, "dd", FILE_FID, P9_L_TRUNC), ==, -EROFS);
+    g_assert_cmpint(client_call(&u, NULL, P9_TMKDIR, "dsdd", SHARE_ROOT, "new", 0755, 0), ==, -EROFS);
     end(s, before);
 }
 
