@@ -11,16 +11,23 @@ const ExportOptions export_default_options = {
     .dmode = EXPORT_DEFAULT_DMODE,
 };
 
-static const char *const model_names[] = {
-    [MODEL_NONE] = "none",
-    [MODEL_PASSTHROUGH] = "passthrough",
+/* The first name of a model is the one that it is called by. */
+static const struct {
+    const char *name;
+    SecurityModel model;
+} models[] = {
+    {"none", MODEL_NONE},
+    {"passthrough", MODEL_PASSTHROUGH},
+    {"mapped-xattr", MODEL_MAPPED_XATTR},
+    {"mapped", MODEL_MAPPED_XATTR},
+    {"mapped-file", MODEL_MAPPED_FILE},
 };
 
 bool security_model_parse(const char *name, SecurityModel *model)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(model_names); i++) {
-        if (strcmp(name, model_names[i]) == 0) {
-            *model = (SecurityModel)i;
+    for (size_t i = 0; i < G_N_ELEMENTS(models); i++) {
+        if (strcmp(name, models[i].name) == 0) {
+            *model = models[i].model;
             return true;
         }
     }
@@ -29,5 +36,9 @@ bool security_model_parse(const char *name, SecurityModel *model)
 
 const char *security_model_name(SecurityModel model)
 {
-    return model_names[model];
+    for (size_t i = 0; i < G_N_ELEMENTS(models); i++) {
+        if (models[i].model == model)
+            return models[i].name;
+    }
+    return "unknown";
 }

@@ -32,6 +32,7 @@ typedef struct statx FsAttr;
 typedef enum FsClass {
     FS_MEMORY, /* nothing waits */
     FS_LOCAL,  /* looking at a node that is held does not wait; data and names may */
+    FS_MAPPED, /* that may wait too, since what it shows is kept elsewhere; only dropping does not */
     FS_REMOTE, /* anything may wait */
 } FsClass;
 

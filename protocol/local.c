@@ -129,7 +129,9 @@ static void note_device(LocalFs *fs, dev_t device)
  * their salt's chance. */
 static LocalDevice add_device(LocalFs *fs, int fd, dev_t device)
 {
-    LocalDevice new = {.device = device, .salt = salt_of(device), .class = class_of(fd)};
+    LocalDevice new = {.device = device,
+                       .salt = salt_of(device),
+                       .class = local_map_class(fs, class_of(fd))};
 
     note_device(fs, device);
     while (salt_is_taken(fs, new.salt))
@@ -217,7 +219,17 @@ static int check_device(const LocalFs *fs, const FsAttr *attr)
     return forbidden ? -ENODEV : 0;
 }
 
-int local_node_new(LocalFs *fs, int fd, bool nowait, FsNode **node, Qid *qid)
+/* What is kept for the file may be on the disk. */
+static int map_new_node(LocalNode *node, const LocalName *at, bool nowait, FsAttr *attr)
+{
+    if (!local_fs(&node->base)->mapping)
+        return 0;
+    if (nowait && node->base.class != FS_MEMORY)
+        return -EAGAIN;
+    return local_map_node(node, at, attr);
+}
+
+int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode **node, Qid *qid)
 {
     LocalDevice device;
     LocalNode *new;
@@ -236,14 +248,28 @@ int local_node_new(LocalFs *fs, int fd, bool nowait, FsNode **node, Qid *qid)
     new->fd = fd;
     new->device = device.device;
     new->inode = attr.stx_ino;
+    error = map_new_node(new, at, nowait, &attr);
+    if (error) {
+        local_node_free(&new->base);
+        return error;
+    }
     if (qid)
         local_fill_qid(fs, &attr, qid);
     *node = &new->base;
     return 0;
 }
 
+bool local_is_root(const LocalNode *node)
+{
+    const LocalFs *fs = local_fs(&node->base);
+
+    return node->inode == fs->root_inode && node->device == fs->devices[0].device;
+}
+
 static void local_node_free(FsNode *node)
 {
+    if (local_fs(node)->mapping)
+        local_map_node_free((LocalNode *)node);
     close(local_fd(node));
     g_free(node);
 }
@@ -285,7 +311,7 @@ static int local_root(Fs *base, FsNode **node)
     LocalFs *fs = (LocalFs *)base;
     int fd = openat(fs->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    return fd < 0 ? -errno : local_node_new(fs, fd, false, node, NULL);
+    return fd < 0 ? -errno : local_node_new(fs, fd, NULL, false, node, NULL);
 }
 
 /*
@@ -375,7 +401,7 @@ static int identify_root(LocalFs *fs)
     if (!S_ISDIR(attr.stx_mode))
         return -ENOTDIR;
     fs->root_inode = attr.stx_ino;
-    fs->base.class = class_of(fs->root_fd);
+    fs->base.class = local_map_class(fs, class_of(fs->root_fd));
     fs->devices[0] =
         (LocalDevice){.device = local_attr_device(&attr), .salt = 0, .class = fs->base.class};
     fs->n_devices = 1;
@@ -406,6 +432,9 @@ static int open_all(LocalFs *fs, const char *path, const char **why)
     if (fs->proc_fd < 0)
         return -errno;
     fs->has_xattrat = local_has_xattrat(fs->proc_fd, fs->root_fd);
+    *why = "security_model=mapped-xattr needs a file system with user.* attributes";
+    if (fs->options.model == MODEL_MAPPED_XATTR && !local_has_user_xattrs(fs))
+        return -EOPNOTSUPP;
     *why = "security_model=passthrough, or a map of ids, needs the right to set owners";
     return needs_owner(&fs->options) && !fs->sets_owner ? -EPERM : 0;
 }
@@ -417,8 +446,10 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
 
     new->base.ops = &local_ops;
     new->options = *options;
+    new->mapping = local_mapping(options->model);
     new->root_fd = new->proc_fd = -1;
     pthread_mutex_init(&new->device_lock, NULL);
+    pthread_mutex_init(&new->kept_lock, NULL);
     umask(0);
     prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NO_SETUID_FIXUP);
     new->sets_owner = can_set_owner();
@@ -441,5 +472,6 @@ void local_fs_free(Fs *base)
     if (fs->proc_fd >= 0)
         close(fs->proc_fd);
     pthread_mutex_destroy(&fs->device_lock);
+    pthread_mutex_destroy(&fs->kept_lock);
     g_free(fs);
 }

@@ -15,6 +15,8 @@ int local_getattr(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid)
     int fd = file ? ((LocalFile *)file)->fd : local_fd(node);
     int error = local_statx(fd, "", false, a);
 
+    if (!error && local_fs(node)->mapping)
+        error = local_map_attr((LocalNode *)node, a);
     if (!error && qid)
         local_fill_qid(local_fs(node), a, qid);
     return error;
@@ -166,20 +168,45 @@ static int change_times(int fd, const FsChange *change)
     return utimensat(fd, "", times, AT_EMPTY_PATH) == 0 ? 0 : -errno;
 }
 
+static int change_real_access(FsNode *node, const FsChange *change)
+{
+    int error = 0;
+
+    if (change->valid & (P9_SETATTR_UID | P9_SETATTR_GID))
+        error = change_owner(local_fd(node), change);
+    if (!error && (change->valid & P9_SETATTR_MODE))
+        error = change_mode(local_fs(node), local_fd(node), change->mode);
+    return error;
+}
+
+/* A change of size takes set-id bits away unless the mode is set as well. */
+static int change_mapped_access(FsNode *node, const FsChange *change)
+{
+    enum { ACCESS = P9_SETATTR_UID | P9_SETATTR_GID | P9_SETATTR_MODE };
+    int error = 0;
+
+    if (change->valid & ACCESS)
+        error = local_map_setattr((LocalNode *)node, change);
+    if (!error && (change->valid & (P9_SETATTR_SIZE | P9_SETATTR_MODE)) == P9_SETATTR_SIZE &&
+        S_ISREG(node->type))
+        error = local_map_drop_privileges((LocalNode *)node);
+    return error;
+}
+
 /* The order matters: a change of owner clears set-id bits that the mode brings back, and a change
  * of size moves the times. */
 int local_setattr(FsNode *node, FsFile *file, const FsChange *change)
 {
-    enum { OWNER = P9_SETATTR_UID | P9_SETATTR_GID, TIMES = P9_SETATTR_ATIME | P9_SETATTR_MTIME };
+    enum { TIMES = P9_SETATTR_ATIME | P9_SETATTR_MTIME };
     int fd = local_fd(node);
-    int error = 0;
+    int error;
 
     if (change->valid == P9_SETATTR_CTIME)
         return touch_ctime(local_fs(node), fd);
-    if (change->valid & OWNER)
-        error = change_owner(fd, change);
-    if (!error && (change->valid & P9_SETATTR_MODE))
-        error = change_mode(local_fs(node), fd, change->mode);
+    if (local_fs(node)->mapping)
+        error = change_mapped_access(node, change);
+    else
+        error = change_real_access(node, change);
     if (!error && (change->valid & P9_SETATTR_SIZE))
         error = change_size(node, file, change->size);
     if (!error && (change->valid & TIMES))
@@ -189,8 +216,11 @@ int local_setattr(FsNode *node, FsFile *file, const FsChange *change)
 
 int local_readlink(FsNode *node, char *target, size_t size, size_t *length)
 {
-    ssize_t got = readlinkat(local_fd(node), "", target, size);
+    ssize_t got;
 
+    if (((LocalNode *)node)->is_stand_in && S_ISLNK(node->type))
+        return local_map_readlink((LocalNode *)node, target, size, length);
+    got = readlinkat(local_fd(node), "", target, size);
     if (got < 0)
         return errno == ENOENT && !S_ISLNK(node->type) ? -EINVAL : -errno;
     *length = (size_t)got;

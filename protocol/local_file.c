@@ -56,8 +56,12 @@ int local_open(FsNode *node, int flags, bool nowait, FsFile **file)
 
     if (error)
         return error;
-    if (nowait && (flags & O_TRUNC) && node->class != FS_MEMORY)
+    if (nowait && (flags & O_TRUNC || fs->mapping) && node->class != FS_MEMORY)
         return -EAGAIN;
+    if (fs->mapping && (flags & O_TRUNC) && S_ISREG(node->type))
+        error = local_map_drop_privileges((LocalNode *)node);
+    if (error)
+        return error;
     if (fs->options.readonly) /* where the mount is not: even reading must change nothing */
         flags |= O_NOATIME;
     fd = local_reopen(fs, local_fd(node), flags | (nowait ? O_NONBLOCK : 0));
@@ -92,11 +96,23 @@ static int create_new(LocalFs *fs, int dir_fd, const char *name, int flags, mode
     return (int)fd;
 }
 
+/* The same for a mapped export. */
+static int create_mapped(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner owner)
+{
+    LocalNew new = {.name = name, .mode = S_IFREG | mode, .owner = owner, .flags = flags};
+    FsAttr attr;
+    int fd;
+    int error = local_map_make(dir, &new, &attr, &fd);
+
+    return error ? error : fd;
+}
+
 static int open_existing(LocalFs *fs, int dir_fd, const char *name, int flags, FsFile **file)
 {
+    LocalName at = {dir_fd, name};
     FsNode *node;
     int fd = local_open_name(dir_fd, name, false);
-    int error = fd < 0 ? fd : local_node_new(fs, fd, false, &node, NULL);
+    int error = fd < 0 ? fd : local_node_new(fs, fd, &at, false, &node, NULL);
 
     if (error)
         return error;
@@ -111,16 +127,20 @@ int local_create(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner 
                  FsFile **file)
 {
     LocalFs *fs = local_fs(dir);
+    LocalName at = {local_fd(dir), name};
     bool exclusive = flags & O_EXCL;
     int error;
 
+    if (local_map_hides(fs, name))
+        return -EINVAL;
     flags &= ~(O_EXCL | O_DIRECTORY);
     for (unsigned attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
         FsNode *node;
-        int fd = create_new(fs, local_fd(dir), name, flags, mode, owner);
+        int fd = fs->mapping ? create_mapped(dir, name, flags, mode, owner)
+                             : create_new(fs, local_fd(dir), name, flags, mode, owner);
 
         if (fd >= 0) {
-            error = local_node_new(fs, fd, false, &node, NULL);
+            error = local_node_new(fs, fd, &at, false, &node, NULL);
             if (!error) {
                 *file = new_file(node, fd);
                 fs_node_unref(node);
@@ -168,6 +188,11 @@ ssize_t local_write(FsFile *file, const void *data, size_t size, uint64_t offset
 
     if (offset > INT64_MAX - size)
         return -EFBIG;
+    if (local_fs(file->node)->mapping) {
+        int error = local_map_drop_privileges((LocalNode *)file->node);
+        if (error)
+            return error;
+    }
     do {
         ssize_t put = pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
 
@@ -255,15 +280,23 @@ static void describe_entry(LocalFile *dir, const struct dirent64 *d, FsEntry *en
         describe_parent(dir, entry);
 }
 
-/* Some file systems do not say what an entry is. One that is gone by now has no type. */
+static void set_type(FsEntry *entry, mode_t mode)
+{
+    entry->type = (uint8_t)IFTODT(mode);
+    entry->qid.type = local_qid_type(mode);
+}
+
+/* Some file systems do not say what an entry is. One that is gone by now has no type. In a mapped
+ * export a regular file may stand for something else. */
 static void find_type(LocalFile *dir, FsEntry *entry)
 {
+    LocalFs *fs = local_fs(dir->base.node);
     FsAttr attr;
 
-    if (entry->type != DT_UNKNOWN || local_statx(dir->fd, entry->name, false, &attr) != 0)
-        return;
-    entry->type = (uint8_t)IFTODT(attr.stx_mode);
-    entry->qid.type = local_qid_type(attr.stx_mode);
+    if (entry->type == DT_UNKNOWN && local_statx(dir->fd, entry->name, false, &attr) == 0)
+        set_type(entry, attr.stx_mode);
+    if (fs->mapping && entry->type == DT_REG)
+        set_type(entry, local_map_entry_type(fs, (LocalName){dir->fd, entry->name}));
 }
 
 /* Hands out buffered entries. Returns false when `fill` refused one. */
@@ -271,11 +304,13 @@ static bool hand_out(LocalFile *dir, FsFill *fill, void *context)
 {
     while (dir->used < dir->size) {
         const struct dirent64 *d = (const struct dirent64 *)(dir->entries + dir->used);
+        bool is_hidden = local_map_hides(local_fs(dir->base.node), d->d_name);
         FsEntry entry;
 
         describe_entry(dir, d, &entry);
-        find_type(dir, &entry);
-        if (!fill(context, &entry))
+        if (!is_hidden)
+            find_type(dir, &entry);
+        if (!is_hidden && !fill(context, &entry))
             return false;
         dir->used += d->d_reclen;
         dir->position = entry.next;

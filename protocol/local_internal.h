@@ -8,6 +8,7 @@
  *     local_attr.c   attributes
  *     local_xattr.c  extended attributes
  *     local_lock.c   locks on byte ranges
+ *     local_map*.c   the mapped security models; see local_map.h
  */
 #ifndef PROTOCOL_LOCAL_INTERNAL_H
 #define PROTOCOL_LOCAL_INTERNAL_H
@@ -28,19 +29,33 @@ typedef struct LocalDevice {
     FsClass class;
 } LocalDevice;
 
+/* A format in which the guest's owners and modes are kept; see local_map.h. */
+typedef struct LocalMapping LocalMapping;
+typedef struct LocalKept LocalKept;
+
+/* A name in a directory, or with a NULL name what dir_fd itself stands for. */
+typedef struct LocalName {
+    int dir_fd;
+    const char *name;
+} LocalName;
+
 typedef struct LocalFs {
     Fs base;
     ExportOptions options;
+    const LocalMapping *mapping; /* NULL: owners and modes are the real ones */
     int root_fd;
     int proc_fd;     /* /proc/self/fd: the way from a descriptor to opening it anew */
     bool contained;  /* the export is a mount of our own: ".." cannot leave it */
     bool has_xattrat; /* the kernel has getxattrat() and its relatives */
     bool sets_owner; /* threads may take any user's identity to create files */
+    bool lacks_nameless; /* do as if the file system had no O_TMPFILE; for tests */
     uint64_t root_inode;
     pthread_mutex_t device_lock; /* guards: */
     bool warned;                 /* that there is more than one device */
     unsigned n_devices;          /* devices[0] is the root's, set before other threads exist */
     LocalDevice devices[LOCAL_MAX_DEVICES];
+    pthread_mutex_t kept_lock; /* guards: */
+    GHashTable *kept;          /* of LocalKept by device and inode; NULL while empty */
 } LocalFs;
 
 typedef struct LocalNode {
@@ -49,6 +64,8 @@ typedef struct LocalNode {
     dev_t device;
     uint64_t inode;
     _Atomic uint64_t generation; /* 0: not known yet; see local_attr.c */
+    bool is_stand_in; /* a regular file here that is something else for the guest */
+    LocalKept *kept;  /* of the mapping */
 } LocalNode;
 
 typedef struct LocalFile {
@@ -68,9 +85,13 @@ typedef struct LocalFile {
 LocalFs *local_fs(const FsNode *node);
 int local_fd(const FsNode *node);
 
-/* Makes a node of `fd`, taking it over also on failure; *attr, if not NULL, and *qid, if not NULL,
- * receive what it is now. With `nowait` a remote file system is not asked. */
-int local_node_new(LocalFs *fs, int fd, bool nowait, FsNode **node, Qid *qid);
+/* Makes a node of `fd`, taking it over also on failure; *qid, if not NULL, receives what it is now.
+ * `at` is the name that led to it, or NULL when that is not known. With `nowait` a remote file
+ * system is not asked, and -EAGAIN is returned where a disk would have to be. */
+int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode **node, Qid *qid);
+
+/* True for a node that is the export's root. */
+bool local_is_root(const LocalNode *node);
 
 /* statx() of `name` in `dir_fd`, or of dir_fd itself for "". Never follows a link. */
 int local_statx(int dir_fd, const char *name, bool nowait, FsAttr *attr);
@@ -99,6 +120,16 @@ int local_become(LocalFs *fs, FsOwner owner);
 
 /* After a creation that could not be done as its owner. */
 void local_give_away(LocalFs *fs, int dir_fd, const char *name, FsOwner owner);
+
+/* Finds the directory that holds `node` now and its name there. The caller closes *dir_fd. -ENOENT:
+ * it has no name in the export. -EBUSY: it is the root. */
+int local_find_name(FsNode *node, int *dir_fd, char name[P9_NAME_MAX + 1]);
+
+/* True when `name` in `dir_fd` is the file `node`. */
+bool local_names_node(int dir_fd, const char *name, const LocalNode *node);
+
+/* Gives the node's file a further name. */
+int local_link_fd(const LocalNode *node, LocalName to);
 
 /* Operations, see FsOps. */
 int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
@@ -130,6 +161,16 @@ int local_statfs(FsNode *node, struct statfs *st);
 
 /* Whether getxattrat() and its relatives work here; `fd` is any descriptor. */
 bool local_has_xattrat(int proc_fd, int fd);
+
+/* Whether the export's file system has user.* attributes. */
+bool local_has_user_xattrs(const LocalFs *fs);
+
+/* As getxattr(2) and setxattr(2), on whatever type of file; an error is negative. */
+ssize_t local_xattr_get(const LocalFs *fs, LocalName file, const char *name, void *value,
+                        size_t size);
+int local_xattr_set(const LocalFs *fs, int fd, const char *name, const void *value, size_t size,
+                    int flags);
+
 ssize_t local_getxattr(FsNode *node, const char *name, void *value, size_t size, bool nowait);
 ssize_t local_listxattr(FsNode *node, char *names, size_t size, bool nowait);
 int local_setxattr(FsNode *node, const char *name, const void *value, size_t size, int flags);
@@ -137,5 +178,56 @@ int local_removexattr(FsNode *node, const char *name);
 
 int local_lock(FsFile *file, const FsLock *lock);
 int local_test_lock(FsFile *file, FsLock *lock);
+
+/*
+ * The mapped models; see local_map.c. All but local_map_hides() and local_map_class() are only called
+ * when there is a mapping.
+ */
+
+/* What is to be made. */
+typedef struct LocalNew {
+    const char *name;
+    mode_t mode; /* the type included */
+    FsOwner owner;
+    bool is_node; /* by mknod(): `device` counts */
+    dev_t device;
+    const char *target; /* of a symlink */
+    int flags;          /* of a regular file */
+} LocalNew;
+
+/* The mapping of a model; NULL when owners and modes are the real ones. */
+const LocalMapping *local_mapping(SecurityModel model);
+
+/* Whether guests can neither see nor use `name`. */
+bool local_map_hides(const LocalFs *fs, const char *name);
+
+/* What may wait, when looking at a node means to look at what is kept for it. */
+FsClass local_map_class(const LocalFs *fs, FsClass class);
+
+/* Replaces the host's values in `attr`, which is the node's, by the guest's. */
+int local_map_attr(LocalNode *node, FsAttr *attr);
+
+/* Gives a new node the type that its file has for the guest, in `attr` as well. */
+int local_map_node(LocalNode *node, const LocalName *at, FsAttr *attr);
+void local_map_node_free(LocalNode *node);
+
+/* The type of an entry that is a regular file on the host. */
+mode_t local_map_entry_type(LocalFs *fs, LocalName at);
+
+int local_map_setattr(LocalNode *node, const FsChange *change);
+
+/* Takes set-id bits away before data changes. */
+int local_map_drop_privileges(LocalNode *node);
+
+/* The target of a symlink that is a stand-in. */
+int local_map_readlink(const LocalNode *node, char *target, size_t size, size_t *length);
+
+/* Creates what must not exist. Returns 0 and a descriptor of it, for a regular file opened with the
+ * flags; *attr receives what it is for the guest. */
+int local_map_make(FsNode *dir, const LocalNew *new, FsAttr *attr, int *fd);
+
+int local_map_link(LocalNode *node, LocalName to);
+int local_map_unlink(LocalFs *fs, LocalName at, int flags);
+int local_map_rename(LocalFs *fs, LocalName from, LocalName to);
 
 #endif

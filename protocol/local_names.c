@@ -82,26 +82,33 @@ static int open_parent(LocalFs *fs, int fd)
     return parent;
 }
 
-static int open_step(LocalFs *fs, int fd, const char *name, bool nowait)
+/* One step: the node called `name` in `from`. */
+static int walk_step(FsNode *from, const char *name, bool nowait, FsNode **node, Qid *qid)
 {
-    if (strcmp(name, "..") == 0)
-        return nowait ? -EAGAIN : open_parent(fs, fd);
-    return local_open_name(fd, name, nowait);
+    LocalFs *fs = local_fs(from);
+    LocalName at = {local_fd(from), name};
+    bool goes_up = strcmp(name, "..") == 0;
+    int fd;
+
+    if (local_map_hides(fs, name))
+        return -EINVAL;
+    if (nowait && goes_up)
+        return -EAGAIN;
+    fd = goes_up ? open_parent(fs, at.dir_fd) : local_open_name(at.dir_fd, name, nowait);
+    return fd < 0 ? fd : local_node_new(fs, fd, goes_up ? NULL : &at, nowait, node, qid);
 }
 
 int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
                Qid qids[], unsigned *n_walked)
 {
-    LocalFs *fs = local_fs(from);
     FsNode *at = fs_node_ref(from);
     int error = 0;
     unsigned i;
 
     for (i = 0; i < n; i++) {
         FsNode *next;
-        int fd = open_step(fs, local_fd(at), names[i], nowait);
 
-        error = fd < 0 ? fd : local_node_new(fs, fd, nowait, &next, &qids[i]);
+        error = walk_step(at, names[i], nowait, &next, &qids[i]);
         if (error)
             break;
         fs_node_unref(at);
@@ -137,12 +144,33 @@ static int finish_make(LocalFs *fs, int dir_fd, const char *name, FsOwner owner,
     return qid_of_name(fs, dir_fd, name, qid);
 }
 
-int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid)
+/* Makes anything but a regular file to be opened, in a mapped export. */
+static int make_mapped(FsNode *dir, const LocalNew *new, Qid *qid)
 {
     LocalFs *fs = local_fs(dir);
-    int fd = local_fd(dir);
-    int error = local_become(fs, owner);
+    FsAttr attr;
+    int fd, error;
 
+    if (local_map_hides(fs, new->name))
+        return -EINVAL;
+    error = local_map_make(dir, new, &attr, &fd);
+    if (error)
+        return error;
+    local_fill_qid(fs, &attr, qid);
+    close(fd);
+    return 0;
+}
+
+int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid)
+{
+    LocalNew new = {.name = name, .mode = S_IFDIR | mode, .owner = owner};
+    LocalFs *fs = local_fs(dir);
+    int fd = local_fd(dir);
+    int error;
+
+    if (fs->mapping)
+        return make_mapped(dir, &new, qid);
+    error = local_become(fs, owner);
     if (!error)
         error = result_of(mkdirat(fd, name, mode));
     return error ? error : finish_make(fs, fd, name, owner, qid);
@@ -150,10 +178,16 @@ int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *
 
 int local_mknod(FsNode *dir, const char *name, mode_t mode, dev_t device, FsOwner owner, Qid *qid)
 {
+    mode_t type = mode & S_IFMT ? 0 : S_IFREG; /* no type means a regular file */
+    LocalNew new = {
+        .name = name, .mode = type | mode, .owner = owner, .is_node = true, .device = device};
     LocalFs *fs = local_fs(dir);
     int fd = local_fd(dir);
-    int error = local_become(fs, owner);
+    int error;
 
+    if (fs->mapping)
+        return make_mapped(dir, &new, qid);
+    error = local_become(fs, owner);
     if (!error)
         error = result_of(mknodat(fd, name, mode, device));
     return error ? error : finish_make(fs, fd, name, owner, qid);
@@ -161,37 +195,70 @@ int local_mknod(FsNode *dir, const char *name, mode_t mode, dev_t device, FsOwne
 
 int local_symlink(FsNode *dir, const char *name, const char *target, FsOwner owner, Qid *qid)
 {
+    LocalNew new = {.name = name, .mode = S_IFLNK | 0777, .owner = owner, .target = target};
     LocalFs *fs = local_fs(dir);
     int fd = local_fd(dir);
-    int error = local_become(fs, owner);
+    int error;
 
+    if (fs->mapping)
+        return make_mapped(dir, &new, qid);
+    error = local_become(fs, owner);
     if (!error)
         error = result_of(symlinkat(target, fd, name));
     return error ? error : finish_make(fs, fd, name, owner, qid);
 }
 
+int local_link_fd(const LocalNode *node, LocalName to)
+{
+    ProcName old = local_proc_name(node->fd);
+    const LocalFs *fs = local_fs(&node->base);
+
+    return result_of(linkat(fs->proc_fd, old.text, to.dir_fd, to.name, AT_SYMLINK_FOLLOW));
+}
+
 int local_link(FsNode *dir, const char *name, FsNode *node)
 {
-    ProcName old = local_proc_name(local_fd(node));
+    LocalFs *fs = local_fs(dir);
+    LocalName to = {local_fd(dir), name};
 
     if (dir->fs != node->fs)
         return -EXDEV;
-    return result_of(
-        linkat(local_fs(dir)->proc_fd, old.text, local_fd(dir), name, AT_SYMLINK_FOLLOW));
+    if (!fs->mapping)
+        return local_link_fd((LocalNode *)node, to);
+    return local_map_hides(fs, name) ? -EINVAL : local_map_link((LocalNode *)node, to);
 }
 
 /*
  * Moving and removing
  */
 
+static int unlink_name(LocalFs *fs, LocalName at, bool directory)
+{
+    int flags = directory ? AT_REMOVEDIR : 0;
+
+    if (!fs->mapping)
+        return result_of(unlinkat(at.dir_fd, at.name, flags));
+    return local_map_hides(fs, at.name) ? -EINVAL : local_map_unlink(fs, at, flags);
+}
+
+static int rename_name(LocalFs *fs, LocalName from, LocalName to)
+{
+    if (!fs->mapping)
+        return result_of(renameat(from.dir_fd, from.name, to.dir_fd, to.name));
+    if (local_map_hides(fs, from.name) || local_map_hides(fs, to.name))
+        return -EINVAL;
+    return local_map_rename(fs, from, to);
+}
+
 int local_unlinkat(FsNode *dir, const char *name, bool directory)
 {
-    return result_of(unlinkat(local_fd(dir), name, directory ? AT_REMOVEDIR : 0));
+    return unlink_name(local_fs(dir), (LocalName){local_fd(dir), name}, directory);
 }
 
 int local_renameat(FsNode *old_dir, const char *old_name, FsNode *new_dir, const char *new_name)
 {
-    return result_of(renameat(local_fd(old_dir), old_name, local_fd(new_dir), new_name));
+    return rename_name(local_fs(old_dir), (LocalName){local_fd(old_dir), old_name},
+                       (LocalName){local_fd(new_dir), new_name});
 }
 
 /* Opens the directory at `path` below the root. */
@@ -209,8 +276,7 @@ static int open_below_root(LocalFs *fs, const char *path)
     return fd < 0 ? -errno : (int)fd;
 }
 
-/* True when `name` in `dir_fd` is the file `node`. */
-static bool names_node(int dir_fd, const char *name, const LocalNode *node)
+bool local_names_node(int dir_fd, const char *name, const LocalNode *node)
 {
     FsAttr attr;
 
@@ -218,8 +284,7 @@ static bool names_node(int dir_fd, const char *name, const LocalNode *node)
            local_attr_device(&attr) == node->device;
 }
 
-/* Finds the directory that holds `node` now and its name there. The caller closes *dir_fd. */
-static int find_name(FsNode *node, int *dir_fd, char name[NAME_MAX + 1])
+int local_find_name(FsNode *node, int *dir_fd, char name[P9_NAME_MAX + 1])
 {
     LocalFs *fs = local_fs(node);
     char path[PATH_MAX];
@@ -239,7 +304,7 @@ static int find_name(FsNode *node, int *dir_fd, char name[NAME_MAX + 1])
     *dir_fd = open_below_root(fs, parent);
     if (*dir_fd < 0)
         return *dir_fd;
-    if (names_node(*dir_fd, name, (LocalNode *)node))
+    if (local_names_node(*dir_fd, name, (LocalNode *)node))
         return 0;
     close(*dir_fd);
     return -ENOENT;
@@ -249,11 +314,11 @@ int local_remove(FsNode *node)
 {
     char name[NAME_MAX + 1];
     int dir_fd;
-    int error = find_name(node, &dir_fd, name);
+    int error = local_find_name(node, &dir_fd, name);
 
     if (error)
         return error;
-    error = result_of(unlinkat(dir_fd, name, S_ISDIR(node->type) ? AT_REMOVEDIR : 0));
+    error = unlink_name(local_fs(node), (LocalName){dir_fd, name}, S_ISDIR(node->type));
     close(dir_fd);
     return error;
 }
@@ -262,11 +327,12 @@ int local_rename(FsNode *node, FsNode *new_dir, const char *new_name)
 {
     char name[NAME_MAX + 1];
     int dir_fd;
-    int error = find_name(node, &dir_fd, name);
+    int error = local_find_name(node, &dir_fd, name);
 
     if (error)
         return error;
-    error = result_of(renameat(dir_fd, name, new_dir ? local_fd(new_dir) : dir_fd, new_name));
+    error = rename_name(local_fs(node), (LocalName){dir_fd, name},
+                        (LocalName){new_dir ? local_fd(new_dir) : dir_fd, new_name});
     close(dir_fd);
     return error;
 }
@@ -278,7 +344,7 @@ static void strip_removed_mark(FsNode *node, char name[NAME_MAX + 1])
     char found[NAME_MAX + 1];
     int dir_fd;
 
-    if (find_name(node, &dir_fd, found) == 0)
+    if (local_find_name(node, &dir_fd, found) == 0)
         close(dir_fd);
     else
         name[strlen(name) - strlen(REMOVED_MARK)] = '\0';
@@ -286,13 +352,14 @@ static void strip_removed_mark(FsNode *node, char name[NAME_MAX + 1])
 
 int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1])
 {
-    const LocalNode *local = (const LocalNode *)node;
     LocalFs *fs = local_fs(node);
     char path[PATH_MAX];
     const char *base;
     int error;
 
-    if (local->inode == fs->root_inode && local->device == fs->devices[0].device) {
+    if (nowait && fs->mapping && node->class != FS_MEMORY)
+        return -EAGAIN; /* the caller will want the attributes too */
+    if (local_is_root((LocalNode *)node)) {
         g_strlcpy(name, "/", P9_NAME_MAX + 1);
         return 0;
     }

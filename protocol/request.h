@@ -33,7 +33,8 @@ typedef enum RequestState {
 /* Where an operation may run. */
 typedef enum OpPlace {
     OP_READER, /* always on the reader: touches no file */
-    OP_NODE,   /* looks at or drops a held node: waits on remote file systems only */
+    OP_NODE,   /* touches or drops a held node: waits on remote file systems only */
+    OP_LOOK,   /* looks at a held node's attributes: waits where these are mapped, too */
     OP_TRY,    /* takes nowait: tried on the reader, repeated on the pool if it would wait */
     OP_POOL,   /* may wait wherever there is a disk */
 } OpPlace;

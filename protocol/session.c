@@ -301,6 +301,8 @@ static bool runs_on_reader(const Session *session, const Request *request)
     case FS_MEMORY:
         return true;
     case FS_LOCAL:
+        return place == OP_NODE || place == OP_LOOK || place == OP_TRY;
+    case FS_MAPPED:
         return place == OP_NODE || place == OP_TRY;
     default:
         return false;
