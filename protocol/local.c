@@ -129,9 +129,8 @@ static void note_device(LocalFs *fs, dev_t device)
  * their salt's chance. */
 static LocalDevice add_device(LocalFs *fs, int fd, dev_t device)
 {
-    LocalDevice new = {.device = device,
-                       .salt = salt_of(device),
-                       .class = local_map_class(fs, class_of(fd))};
+    LocalDevice new = {
+        .device = device, .salt = salt_of(device), .class = local_map_class(fs, class_of(fd))};
 
     note_device(fs, device);
     while (salt_is_taken(fs, new.salt))

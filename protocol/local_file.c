@@ -96,7 +96,40 @@ static int create_new(LocalFs *fs, int dir_fd, const char *name, int flags, mode
     return (int)fd;
 }
 
-/* The same for a mapped export. */
+/* The descriptor for the node of the new file `fd`. A file that was made without a name has to be
+ * opened by the one that it has now: its first descriptor never learns of it. */
+static int node_fd(int fd, LocalName at)
+{
+    FsAttr ours, named;
+    int by_name = local_open_name(at.dir_fd, at.name, false);
+
+    if (by_name < 0)
+        return fd;
+    if (local_statx(fd, "", false, &ours) == 0 && local_statx(by_name, "", false, &named) == 0 &&
+        ours.stx_ino == named.stx_ino && local_attr_device(&ours) == local_attr_device(&named))
+        return by_name;
+    close(by_name); /* somebody was faster and made it another one's name */
+    return fd;
+}
+
+/* Makes an open file of what was just created. Takes over `fd`. */
+static int open_created(LocalFs *fs, int fd, LocalName at, FsFile **file)
+{
+    FsNode *node;
+    int of_node = fs->mapping ? node_fd(fd, at) : fd;
+    int error = local_node_new(fs, of_node, &at, false, &node, NULL);
+
+    if (error) {
+        if (of_node != fd)
+            close(fd);
+        return error;
+    }
+    *file = new_file(node, fd);
+    fs_node_unref(node);
+    return 0;
+}
+
+/* Creates what create_new() does, in a mapped export. */
 static int create_mapped(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner owner)
 {
     LocalNew new = {.name = name, .mode = S_IFREG | mode, .owner = owner, .flags = flags};
@@ -135,21 +168,14 @@ int local_create(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner 
         return -EINVAL;
     flags &= ~(O_EXCL | O_DIRECTORY);
     for (unsigned attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
-        FsNode *node;
         int fd = fs->mapping ? create_mapped(dir, name, flags, mode, owner)
-                             : create_new(fs, local_fd(dir), name, flags, mode, owner);
+                             : create_new(fs, at.dir_fd, name, flags, mode, owner);
 
-        if (fd >= 0) {
-            error = local_node_new(fs, fd, &at, false, &node, NULL);
-            if (!error) {
-                *file = new_file(node, fd);
-                fs_node_unref(node);
-            }
-            return error;
-        }
+        if (fd >= 0)
+            return open_created(fs, fd, at, file);
         if (fd != -EEXIST || exclusive)
             return fd;
-        error = open_existing(fs, local_fd(dir), name, flags, file);
+        error = open_existing(fs, at.dir_fd, name, flags, file);
         if (error != -ENOENT)
             return error;
     }

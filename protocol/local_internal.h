@@ -44,10 +44,10 @@ typedef struct LocalFs {
     ExportOptions options;
     const LocalMapping *mapping; /* NULL: owners and modes are the real ones */
     int root_fd;
-    int proc_fd;     /* /proc/self/fd: the way from a descriptor to opening it anew */
-    bool contained;  /* the export is a mount of our own: ".." cannot leave it */
-    bool has_xattrat; /* the kernel has getxattrat() and its relatives */
-    bool sets_owner; /* threads may take any user's identity to create files */
+    int proc_fd;         /* /proc/self/fd: the way from a descriptor to opening it anew */
+    bool contained;      /* the export is a mount of our own: ".." cannot leave it */
+    bool has_xattrat;    /* the kernel has getxattrat() and its relatives */
+    bool sets_owner;     /* threads may take any user's identity to create files */
     bool lacks_nameless; /* do as if the file system had no O_TMPFILE; for tests */
     uint64_t root_inode;
     pthread_mutex_t device_lock; /* guards: */

@@ -61,8 +61,8 @@ mode_t map_mode(mode_t host, uint32_t kept)
 {
     mode_t type = host & S_IFMT;
 
-    if (S_ISREG(host) && (S_ISLNK(kept) || S_ISCHR(kept) || S_ISBLK(kept) || S_ISFIFO(kept) ||
-                          S_ISSOCK(kept)))
+    if (S_ISREG(host) &&
+        (S_ISLNK(kept) || S_ISCHR(kept) || S_ISBLK(kept) || S_ISFIFO(kept) || S_ISSOCK(kept)))
         type = kept & S_IFMT;
     return type | (kept & 07777);
 }
@@ -391,7 +391,7 @@ static int inherit(FsNode *dir, MapMeta *meta)
 /* Refuses what mknod(2) and symlink(2) refuse. */
 static int check_new(const LocalNew *new)
 {
-    if (new->target && new->target[0] == '\0')
+    if (new->target &&new->target[0] == '\0')
         return -ENOENT;
     if (new->target && strlen(new->target) >= PATH_MAX)
         return -ENAMETOOLONG;

@@ -342,7 +342,8 @@ static int file_prepare(LocalFs *fs, MapBirth *birth)
     (void)fs;
     if (error)
         return error;
-    error = exists(birth->at) ? -EEXIST : side_store(&sides, sides.fd, birth->at.name, &birth->meta);
+    error =
+        exists(birth->at) ? -EEXIST : side_store(&sides, sides.fd, birth->at.name, &birth->meta);
     if (error)
         side_dir_close(&sides);
     else

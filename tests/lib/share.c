@@ -2,25 +2,40 @@
 /* Share: see share.h. */
 #include "tests/lib/share.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <sys/xattr.h>
 
-static const char *const memory_parent = "/dev/shm";
-static const char *const disk_parent = "/var/tmp";
+/* What a test runs on. */
+typedef struct Ground {
+    const char *storage;
+    const char *parent;
+    SecurityModel model;
+} Ground;
+
+static const Ground grounds[] = {
+    {"memory", "/dev/shm", MODEL_NONE},         {"disk", "/var/tmp", MODEL_NONE},
+    {"memory", "/dev/shm", MODEL_MAPPED_XATTR}, {"disk", "/var/tmp", MODEL_MAPPED_XATTR},
+    {"memory", "/dev/shm", MODEL_MAPPED_FILE},  {"disk", "/var/tmp", MODEL_MAPPED_FILE},
+};
 
 static void serve(Share *s, const ExportOptions *options)
 {
     const char *why;
 
+    s->model = options->model;
     g_assert_cmpint(local_fs_new(s->export, options, &s->fs, &why), ==, 0);
     s->ts = test_session_new_with_options(s->fs, options, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
     s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
     client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
 }
 
-static void set_up(Share *s, gconstpointer parent)
+static void set_up(Share *s, gconstpointer data)
 {
-    g_autofree char *pattern = g_strdup_printf("%s/9p-test-XXXXXX", (const char *)parent);
+    const Ground *ground = data;
+    ExportOptions options = export_default_options;
+    g_autofree char *pattern = g_strdup_printf("%s/9p-test-XXXXXX", ground->parent);
     g_autofree char *secret = NULL;
 
     umask(022);
@@ -33,7 +48,8 @@ static void set_up(Share *s, gconstpointer parent)
     g_assert_cmpint(g_mkdir(s->outside, 0777), ==, 0);
     g_assert_true(
         g_file_set_contents_full(secret, "secret", -1, G_FILE_SET_CONTENTS_NONE, 0666, NULL));
-    serve(s, &export_default_options);
+    options.model = ground->model;
+    serve(s, &options);
 }
 
 static void end_service(Share *s)
@@ -55,9 +71,9 @@ static void remove_tree(char *path)
     g_spawn_sync(NULL, command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);
 }
 
-static void tear_down(Share *s, gconstpointer parent)
+static void tear_down(Share *s, gconstpointer ground)
 {
-    (void)parent;
+    (void)ground;
     end_service(s);
     remove_tree(s->base);
     g_free(s->base);
@@ -65,18 +81,55 @@ static void tear_down(Share *s, gconstpointer parent)
     g_free(s->outside);
 }
 
+static bool is_possible(const Ground *ground)
+{
+    return ground->model != MODEL_MAPPED_XATTR ||
+           getxattr(ground->parent, "user.virtfs.mode", NULL, 0) >= 0 || errno != EOPNOTSUPP;
+}
+
+static void skip(void)
+{
+    g_test_skip("no user.* attributes on this storage");
+}
+
+static void add_on(const char *path, const Ground *ground, ShareTest *test)
+{
+    if (is_possible(ground))
+        g_test_add(path, Share, ground, set_up, test, tear_down);
+    else
+        g_test_add_func(path, skip);
+}
+
 void share_add_test_on(const char *name, const char *storage, ShareTest *test)
 {
     g_autofree char *path = g_strdup_printf("%s/%s", name, storage);
-    const char *parent = g_str_equal(storage, "memory") ? memory_parent : disk_parent;
 
-    g_test_add(path, Share, parent, set_up, test, tear_down);
+    add_on(path, &grounds[g_str_equal(storage, "memory") ? 0 : 1], test);
 }
 
 void share_add_test(const char *name, ShareTest *test)
 {
     share_add_test_on(name, "memory", test);
     share_add_test_on(name, "disk", test);
+}
+
+void share_add_test_with_model(const char *name, SecurityModel model, ShareTest *test)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(grounds); i++) {
+        const Ground *ground = &grounds[i];
+        g_autofree char *path =
+            g_strdup_printf("%s/%s/%s", name, ground->storage, security_model_name(model));
+
+        if (ground->model == model)
+            add_on(path, ground, test);
+    }
+}
+
+void share_add_test_for_models(const char *name, ShareTest *test)
+{
+    share_add_test(name, test);
+    share_add_test_with_model(name, MODEL_MAPPED_XATTR, test);
+    share_add_test_with_model(name, MODEL_MAPPED_FILE, test);
 }
 
 char *share_path(const Share *s, const char *name)
@@ -108,6 +161,21 @@ bool share_stat(const Share *s, const char *name, struct stat *st)
     g_autofree char *path = share_path(s, name);
 
     return lstat(path, st) == 0;
+}
+
+bool share_see(Share *s, const char *name, struct stat *st)
+{
+    ClientAttr attr;
+
+    if (s->model == MODEL_NONE)
+        return share_stat(s, name, st);
+    if (client_walk(&s->client, SHARE_ROOT, SHARE_SEE_FID, name, NULL, NULL) != 0)
+        return false;
+    g_assert_cmpint(client_getattr(&s->client, SHARE_SEE_FID, &attr), ==, 0);
+    g_assert_cmpint(client_clunk(&s->client, SHARE_SEE_FID), ==, 0);
+    *st = (struct stat){
+        .st_mode = attr.mode, .st_uid = attr.uid, .st_gid = attr.gid, .st_rdev = attr.rdev};
+    return true;
 }
 
 void share_create(Share *s, uint32_t fid, const char *name, uint32_t mode)

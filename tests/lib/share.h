@@ -18,6 +18,7 @@ typedef struct Share {
     char *base;
     char *export;
     char *outside;
+    SecurityModel model;
     Fs *fs;
     TestSession *ts;
     Client client;
@@ -28,8 +29,9 @@ enum {
     SHARE_CHANNELS = 4,
     SHARE_MAX_MESSAGE = 512 * 1024,
     SHARE_MSIZE = SHARE_MAX_MESSAGE,
-    SHARE_UID = 1000, /* the user of fid 0 */
-    SHARE_GID = 2000, /* what tests pass as gid */
+    SHARE_UID = 1000,       /* the user of fid 0 */
+    SHARE_GID = 2000,       /* what tests pass as gid */
+    SHARE_SEE_FID = 0xfff0, /* used by share_see() */
 };
 
 typedef void ShareTest(Share *share, gconstpointer unused);
@@ -39,6 +41,13 @@ void share_add_test(const char *name, ShareTest *test);
 
 /* Registers it for one of them only: "memory" or "disk". */
 void share_add_test_on(const char *name, const char *storage, ShareTest *test);
+
+/* Registers `test` as NAME/memory/MODEL and NAME/disk/MODEL. Where the storage cannot have the model
+ * it is skipped. */
+void share_add_test_with_model(const char *name, SecurityModel model, ShareTest *test);
+
+/* Registers it for all models that need no privileges: none and the mapped ones. */
+void share_add_test_for_models(const char *name, ShareTest *test);
 
 /* Serves the export anew with `options`: a new session, in which fid 0 is the root again. */
 void share_reopen(Share *share, const ExportOptions *options);
@@ -54,6 +63,10 @@ char *share_get(const Share *share, const char *name);
 
 /* lstat(2) of `name` in the export. Returns false when it does not exist. */
 bool share_stat(const Share *share, const char *name, struct stat *st);
+
+/* What the client is to see of `name`: as share_stat() where owners and modes are real, and else
+ * what the server says. Only mode, owner, group and device are filled in then. */
+bool share_see(Share *share, const char *name, struct stat *st);
 
 /* Creates the file `name` in the root through the server and makes `fid` stand for it, open. */
 void share_create(Share *share, uint32_t fid, const char *name, uint32_t mode);

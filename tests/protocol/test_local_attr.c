@@ -25,7 +25,7 @@ static void assert_owner(Share *s, const char *name, mode_t mode, uid_t uid, gid
 {
     struct stat st;
 
-    g_assert_true(share_stat(s, name, &st));
+    g_assert_true(share_see(s, name, &st));
     g_assert_cmpuint(st.st_mode, ==, mode);
     g_assert_cmpuint(st.st_uid, ==, uid);
     g_assert_cmpuint(st.st_gid, ==, gid);
@@ -55,9 +55,9 @@ static void test_umask_has_no_effect(Share *s, gconstpointer unused)
     share_create(s, 1, "file", 07777);
     client_mkdir(&s->client, SHARE_ROOT, "dir", 01777, 0);
     struct stat st;
-    g_assert_true(share_stat(s, "file", &st));
+    g_assert_true(share_see(s, "file", &st));
     g_assert_cmpuint(st.st_mode & 0777, ==, 0777);
-    g_assert_true(share_stat(s, "dir", &st));
+    g_assert_true(share_see(s, "dir", &st));
     g_assert_cmpuint(st.st_mode, ==, S_IFDIR | 01777);
 }
 
@@ -232,7 +232,7 @@ static void test_ctime_only_keeps_setid(Share *s, gconstpointer unused)
     share_create(s, 1, "file", 0755);
     g_assert_cmpint(client_setattr(&s->client, 1, &mode), ==, 0);
     g_assert_cmpint(client_setattr(&s->client, 1, &ctime), ==, 0);
-    g_assert_true(share_stat(s, "file", &st));
+    g_assert_true(share_see(s, "file", &st));
     g_assert_cmpuint(st.st_mode, ==, S_IFREG | 06755);
 }
 
@@ -402,21 +402,21 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     log_init(LOG_TARGET_STDERR, LOG_ERR);
-    share_add_test("/local-attr/owner-of-new-files", test_owner_of_new_files);
-    share_add_test("/local-attr/umask", test_umask_has_no_effect);
-    share_add_test("/local-attr/users-take-turns", test_users_take_turns);
-    share_add_test("/local-attr/user-stays-with-the-fid", test_user_stays_with_the_fid);
-    share_add_test("/local-attr/setgid-directory", test_setgid_directory);
-    share_add_test("/local-attr/owner-before-mode", test_owner_before_mode);
-    share_add_test("/local-attr/size-before-times", test_size_before_times);
-    share_add_test("/local-attr/times", test_times);
-    share_add_test("/local-attr/ctime-only", test_ctime_only);
-    share_add_test("/local-attr/ctime-only-keeps-setid", test_ctime_only_keeps_setid);
-    share_add_test("/local-attr/nothing-and-unknown-bits", test_nothing_and_unknown_bits);
-    share_add_test("/local-attr/getattr", test_getattr);
-    share_add_test("/local-attr/statfs", test_statfs);
-    share_add_test("/local-attr/qid-version", test_qid_version_changes);
-    share_add_test("/local-attr/qids-agree", test_qids_agree);
-    share_add_test("/local-attr/qids-across-mounts", test_qids_across_mounts);
+    share_add_test_for_models("/local-attr/owner-of-new-files", test_owner_of_new_files);
+    share_add_test_for_models("/local-attr/umask", test_umask_has_no_effect);
+    share_add_test_for_models("/local-attr/users-take-turns", test_users_take_turns);
+    share_add_test_for_models("/local-attr/user-stays-with-the-fid", test_user_stays_with_the_fid);
+    share_add_test_for_models("/local-attr/setgid-directory", test_setgid_directory);
+    share_add_test_for_models("/local-attr/owner-before-mode", test_owner_before_mode);
+    share_add_test_for_models("/local-attr/size-before-times", test_size_before_times);
+    share_add_test_for_models("/local-attr/times", test_times);
+    share_add_test_for_models("/local-attr/ctime-only", test_ctime_only);
+    share_add_test_for_models("/local-attr/ctime-only-keeps-setid", test_ctime_only_keeps_setid);
+    share_add_test_for_models("/local-attr/nothing-and-unknown-bits", test_nothing_and_unknown_bits);
+    share_add_test_for_models("/local-attr/getattr", test_getattr);
+    share_add_test_for_models("/local-attr/statfs", test_statfs);
+    share_add_test_for_models("/local-attr/qid-version", test_qid_version_changes);
+    share_add_test_for_models("/local-attr/qids-agree", test_qids_agree);
+    share_add_test_for_models("/local-attr/qids-across-mounts", test_qids_across_mounts);
     return g_test_run();
 }

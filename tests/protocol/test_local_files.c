@@ -250,11 +250,11 @@ static void check_special(Share *s, const char *name, uint32_t type, dev_t devic
     g_assert_cmpint(client_setattr(c, 1, &size), ==, -EINVAL);
     g_assert_cmpint(client_setattr(c, 1, &mode), ==, 0);
     g_assert_cmpint(client_renameat(c, SHARE_ROOT, name, SHARE_ROOT, "moved"), ==, 0);
-    g_assert_true(share_stat(s, "moved", &st));
+    g_assert_true(share_see(s, "moved", &st));
     g_assert_cmpuint(st.st_mode, ==, type | 0604);
     g_assert_cmpuint(st.st_uid, ==, SHARE_UID);
     g_assert_cmpint(client_remove(c, 1), ==, 0);
-    g_assert_false(share_stat(s, "moved", &st));
+    g_assert_false(share_see(s, "moved", &st));
 }
 
 /* They can be made and looked at, and never opened: an open could block or reach a device. */
@@ -283,7 +283,7 @@ static void test_mknod_of_a_regular_file(Share *s, gconstpointer unused)
 
     (void)unused;
     g_assert_cmpint(client_mknod(&s->client, SHARE_ROOT, "a", S_IFREG | 0640, 0, 0, 0), ==, 0);
-    g_assert_true(share_stat(s, "a", &st));
+    g_assert_true(share_see(s, "a", &st));
     g_assert_cmpuint(st.st_mode, ==, S_IFREG | 0640);
     g_assert_cmpint(client_open_path(&s->client, SHARE_ROOT, 1, "a", P9_L_RDWR), ==, 0);
     g_assert_cmpint(client_mknod(&s->client, SHARE_ROOT, "b", S_IFDIR | 0755, 0, 0, 0), <, 0);
@@ -324,29 +324,36 @@ static void test_models(void)
 
     g_assert_true(security_model_parse("none", &model) && model == MODEL_NONE);
     g_assert_true(security_model_parse("passthrough", &model) && model == MODEL_PASSTHROUGH);
+    g_assert_true(security_model_parse("mapped-xattr", &model) && model == MODEL_MAPPED_XATTR);
+    g_assert_true(security_model_parse("mapped", &model) && model == MODEL_MAPPED_XATTR);
+    g_assert_true(security_model_parse("mapped-file", &model) && model == MODEL_MAPPED_FILE);
+    g_assert_cmpstr(security_model_name(MODEL_NONE), ==, "none");
+    g_assert_cmpstr(security_model_name(MODEL_MAPPED_XATTR), ==, "mapped-xattr");
+    g_assert_cmpstr(security_model_name(MODEL_MAPPED_FILE), ==, "mapped-file");
     g_assert_false(security_model_parse("", &model));
     g_assert_false(security_model_parse("None", &model));
     g_assert_false(security_model_parse("none ", &model));
+    g_assert_false(security_model_parse("mapped-", &model));
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     log_init(LOG_TARGET_STDERR, LOG_ERR);
-    share_add_test("/local-files/create-write-read", test_create_write_read);
-    share_add_test("/local-files/large-transfers", test_large_transfers);
-    share_add_test("/local-files/read-is-cut-to-msize", test_read_is_cut_to_msize);
-    share_add_test("/local-files/offsets", test_offsets_beyond_the_end_of_the_world);
-    share_add_test("/local-files/access-modes", test_access_modes);
-    share_add_test("/local-files/truncate-and-append", test_truncate_and_append);
-    share_add_test("/local-files/create-existing", test_create_existing);
-    share_add_test("/local-files/failed-create", test_failed_create_keeps_directory);
-    share_add_test("/local-files/unlinked", test_unlinked);
-    share_add_test("/local-files/unlinked-behind-the-back", test_unlinked_behind_the_back);
-    share_add_test("/local-files/truncate-by-setattr", test_truncate_by_setattr);
-    share_add_test("/local-files/special", test_special_files);
-    share_add_test("/local-files/mknod-regular", test_mknod_of_a_regular_file);
-    share_add_test("/local-files/swapped-for-a-fifo", test_swapped_for_a_fifo);
+    share_add_test_for_models("/local-files/create-write-read", test_create_write_read);
+    share_add_test_for_models("/local-files/large-transfers", test_large_transfers);
+    share_add_test_for_models("/local-files/read-is-cut-to-msize", test_read_is_cut_to_msize);
+    share_add_test_for_models("/local-files/offsets", test_offsets_beyond_the_end_of_the_world);
+    share_add_test_for_models("/local-files/access-modes", test_access_modes);
+    share_add_test_for_models("/local-files/truncate-and-append", test_truncate_and_append);
+    share_add_test_for_models("/local-files/create-existing", test_create_existing);
+    share_add_test_for_models("/local-files/failed-create", test_failed_create_keeps_directory);
+    share_add_test_for_models("/local-files/unlinked", test_unlinked);
+    share_add_test_for_models("/local-files/unlinked-behind-the-back", test_unlinked_behind_the_back);
+    share_add_test_for_models("/local-files/truncate-by-setattr", test_truncate_by_setattr);
+    share_add_test_for_models("/local-files/special", test_special_files);
+    share_add_test_for_models("/local-files/mknod-regular", test_mknod_of_a_regular_file);
+    share_add_test_for_models("/local-files/swapped-for-a-fifo", test_swapped_for_a_fifo);
     g_test_add_func("/local-files/bad-exports", test_bad_exports);
     g_test_add_func("/local-files/models", test_models);
     return g_test_run();

@@ -249,12 +249,12 @@ int main(int argc, char **argv)
     share_add_test_on("/unix/version-error", "memory", test_version_error);
     share_add_test_on("/unix/error/shapes", "memory", test_error_shapes);
     g_test_add_func("/unix/error/texts", test_error_texts);
-    share_add_test("/unix/error/after-large-reply", test_error_after_large_reply);
+    share_add_test_for_models("/unix/error/after-large-reply", test_error_after_large_reply);
     share_add_test_on("/unix/attach", "memory", test_attach);
     share_add_test_on("/unix/auth-is-refused", "memory", test_auth_is_refused);
     share_add_test_on("/unix/messages-of-the-other", "memory", test_messages_of_the_other);
     g_test_add_func("/unix/codec/cut-messages", test_cut_messages);
     g_test_add_func("/unix/codec/wrong-sizes", test_wrong_sizes);
-    share_add_test("/unix/flush-and-reset", test_flush_and_reset);
+    share_add_test_for_models("/unix/flush-and-reset", test_flush_and_reset);
     return g_test_run();
 }

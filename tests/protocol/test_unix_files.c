@@ -634,26 +634,26 @@ static void test_read_many(Share *s, gconstpointer unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    share_add_test("/unix-open/modes", test_open_modes);
-    share_add_test("/unix-open/flags", test_open_flags);
-    share_add_test("/unix-open/others", test_open_others);
-    share_add_test("/unix-open/iounit", test_iounit);
-    share_add_test("/unix-open/remove-on-clunk", test_remove_on_clunk);
-    share_add_test("/unix-remove", test_remove);
+    share_add_test_for_models("/unix-open/modes", test_open_modes);
+    share_add_test_for_models("/unix-open/flags", test_open_flags);
+    share_add_test_for_models("/unix-open/others", test_open_others);
+    share_add_test_for_models("/unix-open/iounit", test_iounit);
+    share_add_test_for_models("/unix-open/remove-on-clunk", test_remove_on_clunk);
+    share_add_test_for_models("/unix-remove", test_remove);
     share_add_test("/unix-create/file", test_create_file);
-    share_add_test("/unix-create/failed", test_create_failed);
+    share_add_test_for_models("/unix-create/failed", test_create_failed);
     share_add_test("/unix-create/owner", test_create_owner);
     share_add_test("/unix-create/permissions", test_create_permissions);
     share_add_test("/unix-create/directory", test_create_directory);
     share_add_test("/unix-create/special", test_create_special);
     share_add_test("/unix-create/device", test_create_device);
-    share_add_test("/unix-create/link", test_create_link);
-    share_add_test("/unix-read/records", test_read_records);
-    share_add_test("/unix-read/dots", test_read_dots);
-    share_add_test("/unix-read/counts", test_read_counts);
-    share_add_test("/unix-read/offsets", test_read_offsets);
-    share_add_test("/unix-read/again", test_read_again);
-    share_add_test("/unix-read/and-remove", test_read_and_remove);
-    share_add_test("/unix-read/many", test_read_many);
+    share_add_test_for_models("/unix-create/link", test_create_link);
+    share_add_test_for_models("/unix-read/records", test_read_records);
+    share_add_test_for_models("/unix-read/dots", test_read_dots);
+    share_add_test_for_models("/unix-read/counts", test_read_counts);
+    share_add_test_for_models("/unix-read/offsets", test_read_offsets);
+    share_add_test_for_models("/unix-read/again", test_read_again);
+    share_add_test_for_models("/unix-read/and-remove", test_read_and_remove);
+    share_add_test_for_models("/unix-read/many", test_read_many);
     return g_test_run();
 }

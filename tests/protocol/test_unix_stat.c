@@ -407,18 +407,18 @@ static void test_sync(Share *s, gconstpointer unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    share_add_test("/unix-stat/root", test_root);
-    share_add_test("/unix-stat/file", test_file);
-    share_add_test("/unix-stat/extensions", test_extensions);
-    share_add_test("/unix-stat/longest", test_longest);
-    share_add_test("/unix-stat/names", test_names);
+    share_add_test_for_models("/unix-stat/root", test_root);
+    share_add_test_for_models("/unix-stat/file", test_file);
+    share_add_test_for_models("/unix-stat/extensions", test_extensions);
+    share_add_test_for_models("/unix-stat/longest", test_longest);
+    share_add_test_for_models("/unix-stat/names", test_names);
     share_add_test("/unix-wstat/mode", test_mode);
     share_add_test("/unix-wstat/owner", test_owner);
-    share_add_test("/unix-wstat/length-and-times", test_length_and_times);
-    share_add_test("/unix-wstat/unlinked", test_unlinked);
-    share_add_test("/unix-wstat/rename", test_rename);
-    share_add_test("/unix-wstat/rename-below", test_rename_below);
-    share_add_test("/unix-wstat/all-or-nothing", test_all_or_nothing);
-    share_add_test("/unix-wstat/sync", test_sync);
+    share_add_test_for_models("/unix-wstat/length-and-times", test_length_and_times);
+    share_add_test_for_models("/unix-wstat/unlinked", test_unlinked);
+    share_add_test_for_models("/unix-wstat/rename", test_rename);
+    share_add_test_for_models("/unix-wstat/rename-below", test_rename_below);
+    share_add_test_for_models("/unix-wstat/all-or-nothing", test_all_or_nothing);
+    share_add_test_for_models("/unix-wstat/sync", test_sync);
     return g_test_run();
 }

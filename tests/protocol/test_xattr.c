@@ -9,87 +9,15 @@
 
 #include "protocol/local_internal.h"
 #include "tests/lib/share.h"
+#include "tests/lib/xattr_client.h"
 
 enum {
     FILE_FID = 1,
-    XATTR_FID = 2,
     LIMIT = 1024, /* what QEMU allows */
     LIMIT_VALUE = 8 * 1024,
     MAX_VALUE = 64 * 1024,
     ACL_SIZE = 44,
 };
-
-/*
- * The client's side
- */
-
-/* Txattrwalk. Returns the size, or the error. */
-static ssize_t walk_xattr(Client *c, uint32_t fid, uint32_t newfid, const char *name)
-{
-    g_autofree TestReply *reply = NULL;
-    int error = client_call(c, &reply, P9_TXATTRWALK, "dds", fid, newfid, name);
-    ByteReader r;
-    uint64_t size;
-
-    if (error)
-        return error;
-    r = byte_reader(reply->bytes + P9_HEADER_SIZE, reply->size - P9_HEADER_SIZE);
-    size = read_u64(&r);
-    g_assert_false(r.failed);
-    g_assert_cmpuint(r.left, ==, 0);
-    return (ssize_t)size;
-}
-
-static int create_xattr(Client *c, uint32_t fid, const char *name, uint64_t size, uint32_t flags)
-{
-    return client_call(c, NULL, P9_TXATTRCREATE, "dsqd", fid, name, size, flags);
-}
-
-/* Reads an attribute, or the list for "", as Linux does. Returns its size, or the error. */
-static ssize_t get(Client *c, uint32_t fid, const char *name, void *value, size_t room)
-{
-    ssize_t size = walk_xattr(c, fid, XATTR_FID, name);
-    ssize_t done = 0;
-    ssize_t got;
-
-    if (size < 0)
-        return size;
-    g_assert_cmpuint((size_t)size, <=, room);
-    while ((got = client_read(c, XATTR_FID, (uint64_t)done, (uint32_t)(room - (size_t)done),
-                              (char *)value + done)) > 0)
-        done += got;
-    g_assert_cmpint(got, ==, 0);
-    g_assert_cmpint(done, ==, size);
-    g_assert_cmpint(client_clunk(c, XATTR_FID), ==, 0);
-    return size;
-}
-
-/* Sets an attribute as Linux does. */
-static int set(Client *c, uint32_t fid, const char *name, const void *value, size_t size,
-               uint32_t flags)
-{
-    size_t done = 0;
-    int error;
-
-    g_assert_cmpint(client_walk(c, fid, XATTR_FID, "", NULL, NULL), ==, 0);
-    error = create_xattr(c, XATTR_FID, name, size, flags);
-    if (error) {
-        g_assert_cmpint(client_clunk(c, XATTR_FID), ==, 0);
-        return error;
-    }
-    while (done < size) {
-        ssize_t put = client_write(c, XATTR_FID, done, (const char *)value + done,
-                                   (uint32_t)MIN(size - done, 10000));
-        g_assert_cmpint(put, >, 0);
-        done += (size_t)put;
-    }
-    return client_clunk(c, XATTR_FID);
-}
-
-static int unset(Client *c, uint32_t fid, const char *name)
-{
-    return set(c, fid, name, NULL, 0, P9_XATTR_REPLACE);
-}
 
 /* Makes "file" and fid FILE_FID for it. Returns false, and skips the test, where the storage has no
  * attributes of users. */
@@ -118,15 +46,6 @@ static void expect_nothing_live(Share *s)
     g_assert_cmpuint(test_session_session(s->ts)->xattrs.bytes, ==, 0);
 }
 
-static bool list_has(const char *list, ssize_t size, const char *name)
-{
-    for (ssize_t i = 0; i < size; i += (ssize_t)strlen(list + i) + 1) {
-        if (g_str_equal(list + i, name))
-            return true;
-    }
-    return false;
-}
-
 /*
  * Values
  */
@@ -142,22 +61,22 @@ static void test_set_get_list_remove(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    g_assert_cmpint(get(c, FILE_FID, "user.a", value, sizeof(value)), ==, -ENODATA);
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "one\0two", 7, 0), ==, 0);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "user.a", value, sizeof(value)), ==, -ENODATA);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "one\0two", 7, 0), ==, 0);
     g_assert_cmpint(getxattr(path, "user.a", value, sizeof(value)), ==, 7);
     g_assert_true(memcmp(value, "one\0two", 7) == 0);
     g_assert_cmpint(setxattr(path, "user.b", "host", 4, 0), ==, 0);
-    g_assert_cmpint(get(c, FILE_FID, "user.b", value, sizeof(value)), ==, 4);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "user.b", value, sizeof(value)), ==, 4);
     g_assert_true(memcmp(value, "host", 4) == 0);
 
-    size = get(c, FILE_FID, "", list, sizeof(list));
-    g_assert_true(list_has(list, size, "user.a"));
-    g_assert_true(list_has(list, size, "user.b"));
-    g_assert_cmpint(unset(c, FILE_FID, "user.a"), ==, 0);
+    size = client_get_xattr(c, FILE_FID, "", list, sizeof(list));
+    g_assert_true(xattr_list_has(list, size, "user.a"));
+    g_assert_true(xattr_list_has(list, size, "user.b"));
+    g_assert_cmpint(client_remove_xattr(c, FILE_FID, "user.a"), ==, 0);
     g_assert_cmpint(getxattr(path, "user.a", value, sizeof(value)), ==, -1);
-    g_assert_cmpint(unset(c, FILE_FID, "user.a"), ==, -ENODATA);
-    size = get(c, FILE_FID, "", list, sizeof(list));
-    g_assert_false(list_has(list, size, "user.a"));
+    g_assert_cmpint(client_remove_xattr(c, FILE_FID, "user.a"), ==, -ENODATA);
+    size = client_get_xattr(c, FILE_FID, "", list, sizeof(list));
+    g_assert_false(xattr_list_has(list, size, "user.a"));
     expect_nothing_live(s);
 }
 
@@ -170,13 +89,13 @@ static void test_empty_value_is_not_removal(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    g_assert_cmpint(set(c, FILE_FID, "user.e", "", 0, P9_XATTR_CREATE), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.e", "", 0, P9_XATTR_CREATE), ==, 0);
     g_assert_cmpint(getxattr(path, "user.e", value, sizeof(value)), ==, 0);
-    g_assert_cmpint(get(c, FILE_FID, "user.e", value, sizeof(value)), ==, 0);
-    g_assert_cmpint(set(c, FILE_FID, "user.e", "x", 1, 0), ==, 0);
-    g_assert_cmpint(set(c, FILE_FID, "user.e", "", 0, 0), ==, 0);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "user.e", value, sizeof(value)), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.e", "x", 1, 0), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.e", "", 0, 0), ==, 0);
     g_assert_cmpint(getxattr(path, "user.e", value, sizeof(value)), ==, 0);
-    g_assert_cmpint(unset(c, FILE_FID, "user.e"), ==, 0);
+    g_assert_cmpint(client_remove_xattr(c, FILE_FID, "user.e"), ==, 0);
     g_assert_cmpint(getxattr(path, "user.e", value, sizeof(value)), ==, -1);
 }
 
@@ -187,12 +106,13 @@ static void test_create_and_replace(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "1", 1, P9_XATTR_REPLACE), ==, -ENODATA);
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "1", 1, P9_XATTR_CREATE), ==, 0);
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "2", 1, P9_XATTR_CREATE), ==, -EEXIST);
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "2", 1, P9_XATTR_REPLACE), ==, 0);
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "2", 1, 4), ==, -EINVAL);
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "2", 1, 0x80000000u), ==, -EINVAL);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "1", 1, P9_XATTR_REPLACE), ==,
+                    -ENODATA);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "1", 1, P9_XATTR_CREATE), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "2", 1, P9_XATTR_CREATE), ==, -EEXIST);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "2", 1, P9_XATTR_REPLACE), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "2", 1, 4), ==, -EINVAL);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "2", 1, 0x80000000u), ==, -EINVAL);
     g_assert_false(client_has_fid(c, XATTR_FID));
     expect_nothing_live(s);
 }
@@ -208,7 +128,7 @@ static void test_length_is_checked_at_clunk(Share *s, gconstpointer unused)
     if (!begin(s))
         return;
     g_assert_cmpint(client_walk(c, FILE_FID, 3, "", NULL, NULL), ==, 0);
-    g_assert_cmpint(create_xattr(c, 3, "user.a", 6, 0), ==, 0);
+    g_assert_cmpint(client_create_xattr(c, 3, "user.a", 6, 0), ==, 0);
     g_assert_cmpint(client_write(c, 3, 0, "abc", 3), ==, 3);
     g_assert_cmpint(client_write(c, 3, 0, "abc", 3), ==, 3);
     g_assert_cmpint(client_clunk(c, 3), ==, -EINVAL);
@@ -216,7 +136,7 @@ static void test_length_is_checked_at_clunk(Share *s, gconstpointer unused)
     g_assert_cmpint(getxattr(path, "user.a", value, sizeof(value)), ==, -1);
 
     g_assert_cmpint(client_walk(c, FILE_FID, 3, "", NULL, NULL), ==, 0);
-    g_assert_cmpint(create_xattr(c, 3, "user.a", 6, 0), ==, 0);
+    g_assert_cmpint(client_create_xattr(c, 3, "user.a", 6, 0), ==, 0);
     g_assert_cmpint(client_write(c, 3, 3, "defgh", 5), ==, 3);
     g_assert_cmpint(client_write(c, 3, 6, "x", 1), ==, -ENOSPC);
     g_assert_cmpint(client_write(c, 3, UINT64_MAX, "x", 1), ==, -ENOSPC);
@@ -227,7 +147,7 @@ static void test_length_is_checked_at_clunk(Share *s, gconstpointer unused)
     g_assert_true(memcmp(value, "abcdef", 6) == 0);
 
     g_assert_cmpint(client_walk(c, FILE_FID, 3, "", NULL, NULL), ==, 0);
-    g_assert_cmpint(create_xattr(c, 3, "user.a", 1, 0), ==, 0);
+    g_assert_cmpint(client_create_xattr(c, 3, "user.a", 1, 0), ==, 0);
     g_assert_cmpint(client_clunk(c, 3), ==, -EINVAL);
     expect_nothing_live(s);
 }
@@ -243,7 +163,7 @@ static void test_snapshot(Share *s, gconstpointer unused)
     if (!begin(s))
         return;
     g_assert_cmpint(setxattr(path, "user.a", "before", 6, 0), ==, 0);
-    g_assert_cmpint(walk_xattr(c, FILE_FID, 3, "user.a"), ==, 6);
+    g_assert_cmpint(client_walk_xattr(c, FILE_FID, 3, "user.a"), ==, 6);
     g_assert_cmpint(setxattr(path, "user.a", "afterwards", 10, 0), ==, 0);
     g_assert_cmpint(client_read(c, 3, 0, 4, value), ==, 4);
     g_assert_true(memcmp(value, "befo", 4) == 0);
@@ -267,19 +187,20 @@ static void test_large_values(Share *s, gconstpointer unused)
     for (unsigned i = 0; i < MAX_VALUE; i++)
         out[i] = (char)(i * 7 + (i >> 8));
     for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
-        int error = set(&s->client, FILE_FID, "user.large", out, (size_t)sizes[i], 0);
+        int error = client_set_xattr(&s->client, FILE_FID, "user.large", out, (size_t)sizes[i], 0);
 
         if (error == -ENOSPC || error == -E2BIG)
             break; /* of the disk's file system */
         g_assert_cmpint(error, ==, 0);
-        g_assert_cmpint(get(&s->client, FILE_FID, "user.large", in, MAX_VALUE), ==, sizes[i]);
+        g_assert_cmpint(client_get_xattr(&s->client, FILE_FID, "user.large", in, MAX_VALUE), ==,
+                        sizes[i]);
         g_assert_true(memcmp(in, out, (size_t)sizes[i]) == 0);
     }
-    g_assert_cmpint(set(&s->client, FILE_FID, "user.large", out, 0, 0), ==, 0);
+    g_assert_cmpint(client_set_xattr(&s->client, FILE_FID, "user.large", out, 0, 0), ==, 0);
     g_assert_cmpint(client_walk(&s->client, FILE_FID, 3, "", NULL, NULL), ==, 0);
-    g_assert_cmpint(create_xattr(&s->client, 3, "user.x", MAX_VALUE + 1, 0), ==, -E2BIG);
-    g_assert_cmpint(create_xattr(&s->client, 3, "user.x", UINT64_MAX, 0), ==, -E2BIG);
-    g_assert_cmpint(create_xattr(&s->client, 3, "user.x", MAX_VALUE, 0), ==, 0);
+    g_assert_cmpint(client_create_xattr(&s->client, 3, "user.x", MAX_VALUE + 1, 0), ==, -E2BIG);
+    g_assert_cmpint(client_create_xattr(&s->client, 3, "user.x", UINT64_MAX, 0), ==, -E2BIG);
+    g_assert_cmpint(client_create_xattr(&s->client, 3, "user.x", MAX_VALUE, 0), ==, 0);
     g_assert_cmpint(client_clunk(&s->client, 3), ==, -EINVAL);
 }
 
@@ -299,13 +220,14 @@ static void test_long_and_empty_names(Share *s, gconstpointer unused)
         return;
     memcpy(longest, "user.", 5);
     memcpy(too_long, "user.", 5);
-    g_assert_cmpint(set(c, FILE_FID, longest, "v", 1, 0), ==, 0);
-    g_assert_cmpint(get(c, FILE_FID, longest, value, sizeof(value)), ==, 1);
-    g_assert_cmpint(walk_xattr(c, FILE_FID, 3, too_long), ==, -ERANGE);
-    g_assert_cmpint(set(c, FILE_FID, too_long, "v", 1, 0), ==, -ERANGE);
-    g_assert_cmpint(set(c, FILE_FID, "", "v", 1, 0), ==, -ERANGE);
-    g_assert_cmpint(get(c, FILE_FID, "nothing", value, sizeof(value)), ==, -EOPNOTSUPP);
-    g_assert_cmpint(set(c, FILE_FID, "system.nfs4_acl", "v", 1, 0), ==, -EOPNOTSUPP);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, longest, "v", 1, 0), ==, 0);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, longest, value, sizeof(value)), ==, 1);
+    g_assert_cmpint(client_walk_xattr(c, FILE_FID, 3, too_long), ==, -ERANGE);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, too_long, "v", 1, 0), ==, -ERANGE);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "", "v", 1, 0), ==, -ERANGE);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "nothing", value, sizeof(value)), ==,
+                    -EOPNOTSUPP);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "system.nfs4_acl", "v", 1, 0), ==, -EOPNOTSUPP);
     expect_nothing_live(s);
 }
 
@@ -322,12 +244,12 @@ static void test_long_list(Share *s, gconstpointer unused)
         return;
     for (unsigned i = 0; i < 60; i++) {
         g_autofree char *name = g_strdup_printf("user.attribute-number-%u", i);
-        g_assert_cmpint(set(c, FILE_FID, name, "", 0, 0), ==, 0);
+        g_assert_cmpint(client_set_xattr(c, FILE_FID, name, "", 0, 0), ==, 0);
     }
-    size = get(c, FILE_FID, "", list, MAX_VALUE);
+    size = client_get_xattr(c, FILE_FID, "", list, MAX_VALUE);
     for (unsigned i = 0; i < 60; i++) {
         g_autofree char *name = g_strdup_printf("user.attribute-number-%u", i);
-        found += list_has(list, size, name);
+        found += xattr_list_has(list, size, name);
     }
     g_assert_cmpuint(found, ==, 60);
 }
@@ -361,15 +283,16 @@ static void test_none_has_no_acl(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s) || !put_acl(s))
         return;
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
-    g_assert_cmpint(walk_xattr(c, FILE_FID, 3, "system.posix_acl_access"), ==, -EOPNOTSUPP);
-    g_assert_cmpint(walk_xattr(c, SHARE_ROOT, 3, "system.posix_acl_default"), ==, -EOPNOTSUPP);
-    g_assert_cmpint(set(c, FILE_FID, "system.posix_acl_access", acl, sizeof(acl), 0), ==,
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
+    g_assert_cmpint(client_walk_xattr(c, FILE_FID, 3, "system.posix_acl_access"), ==, -EOPNOTSUPP);
+    g_assert_cmpint(client_walk_xattr(c, SHARE_ROOT, 3, "system.posix_acl_default"), ==,
                     -EOPNOTSUPP);
-    g_assert_cmpint(unset(c, FILE_FID, "system.posix_acl_access"), ==, -EOPNOTSUPP);
-    size = get(c, FILE_FID, "", list, sizeof(list));
-    g_assert_true(list_has(list, size, "user.a"));
-    g_assert_false(list_has(list, size, "system.posix_acl_access"));
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "system.posix_acl_access", acl, sizeof(acl), 0),
+                    ==, -EOPNOTSUPP);
+    g_assert_cmpint(client_remove_xattr(c, FILE_FID, "system.posix_acl_access"), ==, -EOPNOTSUPP);
+    size = client_get_xattr(c, FILE_FID, "", list, sizeof(list));
+    g_assert_true(xattr_list_has(list, size, "user.a"));
+    g_assert_false(xattr_list_has(list, size, "system.posix_acl_access"));
 }
 
 static void test_passthrough_has_acl(Share *s, gconstpointer unused)
@@ -382,20 +305,24 @@ static void test_passthrough_has_acl(Share *s, gconstpointer unused)
     if (!begin(s) || !put_acl(s))
         return;
     ((LocalFs *)s->fs)->options.model = MODEL_PASSTHROUGH;
-    g_assert_cmpint(get(c, FILE_FID, "system.posix_acl_access", value, sizeof(value)), ==,
-                    sizeof(acl));
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "system.posix_acl_access", value, sizeof(value)),
+                    ==, sizeof(acl));
     g_assert_true(memcmp(value, acl, sizeof(acl)) == 0);
-    size = get(c, FILE_FID, "", value, sizeof(value));
-    g_assert_true(list_has(value, size, "system.posix_acl_access"));
-    g_assert_cmpint(unset(c, FILE_FID, "system.posix_acl_access"), ==, 0);
-    g_assert_cmpint(get(c, FILE_FID, "system.posix_acl_access", value, sizeof(value)), ==,
-                    -ENODATA);
-    g_assert_cmpint(set(c, FILE_FID, "system.posix_acl_access", acl, sizeof(acl), 0), ==, 0);
-    g_assert_cmpint(set(c, FILE_FID, "system.posix_acl_access", "no", 2, 0), <, 0);
-    g_assert_cmpint(set(c, SHARE_ROOT, "system.posix_acl_default", acl, sizeof(acl), 0), ==, 0);
-    g_assert_cmpint(get(c, SHARE_ROOT, "system.posix_acl_default", value, sizeof(value)), ==,
-                    sizeof(acl));
-    g_assert_cmpint(get(c, FILE_FID, "system.other", value, sizeof(value)), ==, -EOPNOTSUPP);
+    size = client_get_xattr(c, FILE_FID, "", value, sizeof(value));
+    g_assert_true(xattr_list_has(value, size, "system.posix_acl_access"));
+    g_assert_cmpint(client_remove_xattr(c, FILE_FID, "system.posix_acl_access"), ==, 0);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "system.posix_acl_access", value, sizeof(value)),
+                    ==, -ENODATA);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "system.posix_acl_access", acl, sizeof(acl), 0),
+                    ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "system.posix_acl_access", "no", 2, 0), <, 0);
+    g_assert_cmpint(
+        client_set_xattr(c, SHARE_ROOT, "system.posix_acl_default", acl, sizeof(acl), 0), ==, 0);
+    g_assert_cmpint(
+        client_get_xattr(c, SHARE_ROOT, "system.posix_acl_default", value, sizeof(value)), ==,
+        sizeof(acl));
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "system.other", value, sizeof(value)), ==,
+                    -EOPNOTSUPP);
 }
 
 /*
@@ -414,8 +341,10 @@ static void check_types(Share *s)
         uint32_t fid = 10 + i;
 
         g_assert_cmpint(client_walk(c, SHARE_ROOT, fid, names[i], NULL, NULL), ==, 0);
-        g_assert_cmpint(get(c, fid, "security.capability", value, sizeof(value)), ==, -ENODATA);
-        g_assert_cmpint(set(c, fid, "trusted.name", names[i], strlen(names[i]), 0), ==, 0);
+        g_assert_cmpint(client_get_xattr(c, fid, "security.capability", value, sizeof(value)), ==,
+                        -ENODATA);
+        g_assert_cmpint(client_set_xattr(c, fid, "trusted.name", names[i], strlen(names[i]), 0), ==,
+                        0);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *path = share_path(s, names[i]);
@@ -423,14 +352,15 @@ static void check_types(Share *s)
 
         g_assert_cmpint(lgetxattr(path, "trusted.name", value, sizeof(value)), ==, length);
         g_assert_true(memcmp(value, names[i], (size_t)length) == 0);
-        g_assert_cmpint(get(c, 10 + i, "trusted.name", value, sizeof(value)), ==, length);
+        g_assert_cmpint(client_get_xattr(c, 10 + i, "trusted.name", value, sizeof(value)), ==,
+                        length);
         g_assert_true(memcmp(value, names[i], (size_t)length) == 0);
-        g_assert_cmpint(unset(c, 10 + i, "trusted.name"), ==, 0);
+        g_assert_cmpint(client_remove_xattr(c, 10 + i, "trusted.name"), ==, 0);
         g_assert_cmpint(client_clunk(c, 10 + i), ==, 0);
     }
     g_assert_cmpint(client_walk(c, SHARE_ROOT, 10, "link", NULL, NULL), ==, 0);
-    g_assert_cmpint(set(c, 10, "user.a", "v", 1, 0), ==, -EPERM);
-    g_assert_cmpint(get(c, 10, "user.a", value, sizeof(value)), <, 0);
+    g_assert_cmpint(client_set_xattr(c, 10, "user.a", "v", 1, 0), ==, -EPERM);
+    g_assert_cmpint(client_get_xattr(c, 10, "user.a", value, sizeof(value)), <, 0);
 }
 
 static bool make_types(Share *s)
@@ -478,13 +408,13 @@ static void test_renamed_and_unlinked(Share *s, gconstpointer unused)
         return;
     g_assert_cmpint(g_rename(path, moved), ==, 0);
     share_put(s, "file", "another");
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
     g_assert_cmpint(getxattr(moved, "user.a", value, sizeof(value)), ==, 1);
     g_assert_cmpint(getxattr(path, "user.a", value, sizeof(value)), ==, -1);
     g_assert_cmpint(g_unlink(moved), ==, 0);
-    g_assert_cmpint(set(c, FILE_FID, "user.b", "w", 1, 0), ==, 0);
-    g_assert_cmpint(get(c, FILE_FID, "user.a", value, sizeof(value)), ==, 1);
-    g_assert_cmpint(get(c, FILE_FID, "user.b", value, sizeof(value)), ==, 1);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.b", "w", 1, 0), ==, 0);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "user.a", value, sizeof(value)), ==, 1);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "user.b", value, sizeof(value)), ==, 1);
 }
 
 /*
@@ -500,36 +430,37 @@ static void test_what_an_xattr_fid_is_good_for(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
-    g_assert_cmpint(walk_xattr(c, FILE_FID, 3, "user.a"), ==, 1);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
+    g_assert_cmpint(client_walk_xattr(c, FILE_FID, 3, "user.a"), ==, 1);
     g_assert_cmpint(client_write(c, 3, 0, "w", 1), ==, -EBADF);
     g_assert_cmpint(client_getattr(c, 3, &attr), ==, -EBADF);
     g_assert_cmpint(client_walk(c, 3, 4, "", NULL, NULL), ==, -EBADF);
     g_assert_cmpint(client_open(c, 3, 0), ==, -EBADF);
     g_assert_cmpint(client_link(c, SHARE_ROOT, 3, "name"), ==, -EBADF);
     g_assert_cmpint(client_rename(c, 3, SHARE_ROOT, "name"), ==, -EBADF);
-    g_assert_cmpint(walk_xattr(c, 3, 4, "user.a"), ==, -EBADF);
-    g_assert_cmpint(create_xattr(c, 3, "user.b", 1, 0), ==, -EBADF);
-    g_assert_cmpint(walk_xattr(c, FILE_FID, 3, "user.a"), ==, -EBADF);
-    g_assert_cmpint(walk_xattr(c, FILE_FID, FILE_FID, "user.a"), ==, -EBADF);
+    g_assert_cmpint(client_walk_xattr(c, 3, 4, "user.a"), ==, -EBADF);
+    g_assert_cmpint(client_create_xattr(c, 3, "user.b", 1, 0), ==, -EBADF);
+    g_assert_cmpint(client_walk_xattr(c, FILE_FID, 3, "user.a"), ==, -EBADF);
+    g_assert_cmpint(client_walk_xattr(c, FILE_FID, FILE_FID, "user.a"), ==, -EBADF);
     g_assert_cmpuint(n_live(s), ==, 1);
     g_assert_cmpint(client_remove(c, 3), ==, -EBADF);
     expect_nothing_live(s);
 
     g_assert_cmpint(client_walk(c, FILE_FID, 3, "", NULL, NULL), ==, 0);
-    g_assert_cmpint(create_xattr(c, 3, "user.b", 1, 0), ==, 0);
+    g_assert_cmpint(client_create_xattr(c, 3, "user.b", 1, 0), ==, 0);
     g_assert_cmpint(client_read(c, 3, 0, 1, value), ==, -EBADF);
     g_assert_cmpint(client_write(c, 3, 0, "w", 1), ==, 1);
     g_assert_cmpint(client_remove(c, 3), ==, -EBADF); /* the value is not stored */
-    g_assert_cmpint(get(c, FILE_FID, "user.b", value, sizeof(value)), ==, -ENODATA);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "user.b", value, sizeof(value)), ==, -ENODATA);
     g_assert_true(client_has_fid(c, FILE_FID));
 
     g_assert_cmpint(client_open(c, FILE_FID, P9_L_RDWR), ==, 0);
-    g_assert_cmpint(create_xattr(c, FILE_FID, "user.b", 1, 0), ==, -EINVAL);
-    g_assert_cmpint(get(c, FILE_FID, "user.a", value, sizeof(value)), ==, 1);
-    g_assert_cmpint(set(c, FILE_FID, "user.b", "v", 1, 0), ==, 0); /* through a clone */
-    g_assert_cmpint(walk_xattr(c, 99, 3, "user.a"), ==, -ENOENT);
-    g_assert_cmpint(create_xattr(c, 99, "user.a", 1, 0), ==, -ENOENT);
+    g_assert_cmpint(client_create_xattr(c, FILE_FID, "user.b", 1, 0), ==, -EINVAL);
+    g_assert_cmpint(client_get_xattr(c, FILE_FID, "user.a", value, sizeof(value)), ==, 1);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.b", "v", 1, 0), ==,
+                    0); /* through a clone */
+    g_assert_cmpint(client_walk_xattr(c, 99, 3, "user.a"), ==, -ENOENT);
+    g_assert_cmpint(client_create_xattr(c, 99, "user.a", 1, 0), ==, -ENOENT);
     expect_nothing_live(s);
 }
 
@@ -541,12 +472,12 @@ static void fill(Share *s, unsigned n, uint32_t size)
 
     for (unsigned i = 0; i < n; i++) {
         g_assert_cmpint(client_walk(c, SHARE_ROOT, 100 + i, "file", NULL, NULL), ==, 0);
-        g_assert_cmpint(create_xattr(c, 100 + i, "user.a", size, 0), ==, 0);
+        g_assert_cmpint(client_create_xattr(c, 100 + i, "user.a", size, 0), ==, 0);
         g_assert_cmpint(client_write(c, 100 + i, 0, value, size), ==, size);
     }
     g_assert_cmpuint(n_live(s), ==, n);
     g_assert_cmpint(client_walk(c, SHARE_ROOT, 100 + n, "file", NULL, NULL), ==, 0);
-    g_assert_cmpint(create_xattr(c, 100 + n, "user.a", size, 0), ==, -ENOSPC);
+    g_assert_cmpint(client_create_xattr(c, 100 + n, "user.a", size, 0), ==, -ENOSPC);
     g_assert_cmpuint(n_live(s), ==, n);
 }
 
@@ -558,14 +489,14 @@ static void test_limit(Share *s, gconstpointer unused)
     if (!begin(s))
         return;
     fill(s, LIMIT, LIMIT_VALUE);
-    g_assert_cmpint(walk_xattr(c, FILE_FID, 3, ""), ==, -ENOSPC);
+    g_assert_cmpint(client_walk_xattr(c, FILE_FID, 3, ""), ==, -ENOSPC);
     g_assert_true(client_has_fid(c, 100 + LIMIT));
     for (unsigned i = 0; i < LIMIT; i++) {
         int error = client_clunk(c, 100 + i);
         g_assert_true(error == 0 || error == -ENOSPC); /* the latter of the disk's file system */
     }
     expect_nothing_live(s);
-    g_assert_cmpint(set(c, FILE_FID, "user.b", "v", 1, 0), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.b", "v", 1, 0), ==, 0);
 }
 
 static void test_limit_of_bytes(Share *s, gconstpointer unused)
@@ -590,7 +521,8 @@ static void test_reset_drops_all(Share *s, gconstpointer unused)
     client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
     expect_nothing_live(s);
     g_assert_cmpint(client_walk(&s->client, SHARE_ROOT, FILE_FID, "file", NULL, NULL), ==, 0);
-    g_assert_cmpint(get(&s->client, FILE_FID, "user.a", value, sizeof(value)), ==, -ENODATA);
+    g_assert_cmpint(client_get_xattr(&s->client, FILE_FID, "user.a", value, sizeof(value)), ==,
+                    -ENODATA);
 }
 
 /*
@@ -606,7 +538,7 @@ static void test_flush(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    g_assert_cmpint(set(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
+    g_assert_cmpint(client_set_xattr(c, FILE_FID, "user.a", "v", 1, 0), ==, 0);
     for (unsigned i = 0; i < 200; i++) {
         g_autofree TestReply *reply = NULL;
         g_autofree TestReply *flushed = NULL;
@@ -666,24 +598,25 @@ static void test_malformed(Share *s, gconstpointer unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    share_add_test("/xattr/set-get-list-remove", test_set_get_list_remove);
-    share_add_test("/xattr/empty-value-is-not-removal", test_empty_value_is_not_removal);
-    share_add_test("/xattr/create-and-replace", test_create_and_replace);
-    share_add_test("/xattr/length-is-checked-at-clunk", test_length_is_checked_at_clunk);
-    share_add_test("/xattr/snapshot", test_snapshot);
-    share_add_test("/xattr/large-values", test_large_values);
-    share_add_test("/xattr/long-and-empty-names", test_long_and_empty_names);
-    share_add_test("/xattr/long-list", test_long_list);
+    share_add_test_for_models("/xattr/set-get-list-remove", test_set_get_list_remove);
+    share_add_test_for_models("/xattr/empty-value-is-not-removal", test_empty_value_is_not_removal);
+    share_add_test_for_models("/xattr/create-and-replace", test_create_and_replace);
+    share_add_test_for_models("/xattr/length-is-checked-at-clunk", test_length_is_checked_at_clunk);
+    share_add_test_for_models("/xattr/snapshot", test_snapshot);
+    share_add_test_for_models("/xattr/large-values", test_large_values);
+    share_add_test_for_models("/xattr/long-and-empty-names", test_long_and_empty_names);
+    share_add_test_for_models("/xattr/long-list", test_long_list);
     share_add_test("/xattr/none-has-no-acl", test_none_has_no_acl);
     share_add_test("/xattr/passthrough-has-acl", test_passthrough_has_acl);
     share_add_test("/xattr/types-of-files", test_types_of_files);
     share_add_test("/xattr/old-kernel", test_old_kernel);
-    share_add_test("/xattr/renamed-and-unlinked", test_renamed_and_unlinked);
-    share_add_test("/xattr/what-an-xattr-fid-is-good-for", test_what_an_xattr_fid_is_good_for);
-    share_add_test("/xattr/limit", test_limit);
-    share_add_test("/xattr/limit-of-bytes", test_limit_of_bytes);
-    share_add_test("/xattr/reset-drops-all", test_reset_drops_all);
-    share_add_test("/xattr/flush", test_flush);
-    share_add_test("/xattr/malformed", test_malformed);
+    share_add_test_for_models("/xattr/renamed-and-unlinked", test_renamed_and_unlinked);
+    share_add_test_for_models("/xattr/what-an-xattr-fid-is-good-for",
+                              test_what_an_xattr_fid_is_good_for);
+    share_add_test_for_models("/xattr/limit", test_limit);
+    share_add_test_for_models("/xattr/limit-of-bytes", test_limit_of_bytes);
+    share_add_test_for_models("/xattr/reset-drops-all", test_reset_drops_all);
+    share_add_test_for_models("/xattr/flush", test_flush);
+    share_add_test_for_models("/xattr/malformed", test_malformed);
     return g_test_run();
 }
