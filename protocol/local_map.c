@@ -292,6 +292,16 @@ static bool is_unsupported(int error)
     return error == -EOPNOTSUPP || error == -EINVAL || error == -EISDIR;
 }
 
+/* Some file systems have an error of their own for what is made in a directory that was removed. */
+static int explain(int error, const MapBirth *birth)
+{
+    FsAttr attr;
+    bool is_removed = error == -EPERM && local_statx(birth->at.dir_fd, "", false, &attr) == 0 &&
+                      attr.stx_nlink == 0;
+
+    return is_removed ? -ENOENT : error;
+}
+
 static int open_nameless(LocalFs *fs, const MapBirth *birth)
 {
     mode_t mode = fs->options.fmode | NEEDED_FOR_FILES;
@@ -300,7 +310,7 @@ static int open_nameless(LocalFs *fs, const MapBirth *birth)
     if (fs->lacks_nameless)
         return -EOPNOTSUPP;
     fd = openat(birth->at.dir_fd, ".", flags_to_fill(birth) | O_TMPFILE | O_CLOEXEC, mode);
-    return fd < 0 ? -errno : fd;
+    return fd < 0 ? explain(-errno, birth) : fd;
 }
 
 static int name_file(LocalFs *fs, int fd, MapBirth *birth)

@@ -137,4 +137,8 @@ int side_load(int at_fd, const char *name, MapMeta *meta);
  * several names is written in place, since its other names must show the same. */
 int side_store(const SideDir *sides, int at_fd, const char *name, const MapMeta *meta);
 
+/* The same with a descriptor of it, always in place. */
+int side_load_fd(int fd, MapMeta *meta);
+int side_store_fd(int fd, const MapMeta *meta);
+
 #endif

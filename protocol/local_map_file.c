@@ -35,9 +35,10 @@ enum { ATTEMPTS = 16 }; /* somebody else renames at the same time */
 struct LocalKept {
     dev_t device; /* device and inode are the key */
     uint64_t inode;
-    unsigned refs; /* nodes; under the lock, as is: */
+    unsigned refs; /* nodes; under the lock, as are: */
     bool is_known;
     MapMeta meta;
+    int side_fd; /* an O_PATH one of the side file of a name that is gone, if others are left */
 };
 
 static guint hash_kept(gconstpointer key)
@@ -71,6 +72,7 @@ static LocalKept *add_kept(LocalFs *fs, const LocalNode *node)
         fs->kept = g_hash_table_new(hash_kept, is_same_kept);
     kept->device = node->device;
     kept->inode = node->inode;
+    kept->side_fd = -1;
     g_hash_table_add(fs->kept, kept);
     return kept;
 }
@@ -101,6 +103,8 @@ static void file_node_free(LocalNode *node)
     pthread_mutex_lock(&fs->kept_lock);
     if (--kept->refs == 0) {
         g_hash_table_remove(fs->kept, kept);
+        if (kept->side_fd >= 0)
+            close(kept->side_fd);
         g_free(kept);
     }
     if (g_hash_table_size(fs->kept) == 0)
@@ -118,6 +122,17 @@ static void remember(LocalNode *node, const MapMeta *meta)
     pthread_mutex_unlock(&fs->kept_lock);
 }
 
+static bool is_known(LocalNode *node)
+{
+    LocalFs *fs = local_fs(&node->base);
+    bool known;
+
+    pthread_mutex_lock(&fs->kept_lock);
+    known = node->kept->is_known;
+    pthread_mutex_unlock(&fs->kept_lock);
+    return known;
+}
+
 /* Nothing when nothing is remembered. */
 static MapMeta recall(LocalNode *node)
 {
@@ -130,13 +145,33 @@ static MapMeta recall(LocalNode *node)
     return meta;
 }
 
+/* Remembers the side file of the entry `at`, for a file that has further names. Takes over `fd`. */
+static void keep_side(LocalFs *fs, const FsAttr *attr, const MapMeta *meta, int fd)
+{
+    LocalKept *kept;
+
+    pthread_mutex_lock(&fs->kept_lock);
+    kept = find_kept(fs, local_attr_device(attr), attr->stx_ino);
+    if (kept) {
+        kept->meta = *meta;
+        kept->is_known = true;
+        if (kept->side_fd < 0) {
+            kept->side_fd = fd;
+            fd = -1;
+        }
+    }
+    pthread_mutex_unlock(&fs->kept_lock);
+    if (fd >= 0)
+        close(fd);
+}
+
 /* Remembers once more what is about to lose its name, if somebody holds it. */
 static void remember_entry(LocalFs *fs, const SideDir *sides, LocalName at)
 {
-    LocalKept *kept;
     MapMeta meta;
     FsAttr attr;
     bool is_held;
+    int fd = -1;
 
     if (local_statx(at.dir_fd, at.name, false, &attr) != 0)
         return;
@@ -145,13 +180,24 @@ static void remember_entry(LocalFs *fs, const SideDir *sides, LocalName at)
     pthread_mutex_unlock(&fs->kept_lock);
     if (!is_held || side_load(sides->fd, at.name, &meta) != 0)
         return;
+    if (attr.stx_nlink > 1 && !S_ISDIR(attr.stx_mode))
+        fd = openat(sides->fd, at.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    keep_side(fs, &attr, &meta, fd);
+}
+
+/* Opens the side file that a former name had. */
+static int open_former_side(LocalNode *node)
+{
+    LocalFs *fs = local_fs(&node->base);
+    struct stat st;
+    int fd;
+
     pthread_mutex_lock(&fs->kept_lock);
-    kept = find_kept(fs, local_attr_device(&attr), attr.stx_ino);
-    if (kept) {
-        kept->meta = meta;
-        kept->is_known = true;
-    }
+    fd = node->kept->side_fd;
     pthread_mutex_unlock(&fs->kept_lock);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink == 0)
+        return -ENOENT;
+    return local_reopen(fs, fd, O_RDWR | O_NONBLOCK);
 }
 
 /*
@@ -243,6 +289,21 @@ static int store_side(const Place *place, const MapMeta *meta)
     return side_store(&place->sides, place->sides.fd, place->name, meta);
 }
 
+/* A file without a name of its own has what is remembered, or what its other names have. */
+static int load_nameless(LocalNode *node, MapMeta *meta)
+{
+    int fd = open_former_side(node);
+    int error = 0;
+
+    if (fd < 0) {
+        *meta = recall(node);
+        return 0;
+    }
+    error = side_load_fd(fd, meta);
+    close(fd);
+    return error;
+}
+
 static int file_load(LocalNode *node, const LocalName *at, unsigned wanted, MapMeta *meta)
 {
     Place place;
@@ -251,10 +312,10 @@ static int file_load(LocalNode *node, const LocalName *at, unsigned wanted, MapM
     (void)wanted;
     join_kept(node);
     error = enter_place(node, at, SIDE_READ, &place);
-    if (has_no_name(error)) {
-        *meta = recall(node);
-        return 0;
-    }
+    if (has_no_name(error) && at && !is_known(node))
+        return -ENOENT; /* it went between being found and being looked at */
+    if (has_no_name(error))
+        return load_nameless(node, meta);
     if (error)
         return error;
     error = load_side(&place, meta);
@@ -264,13 +325,24 @@ static int file_load(LocalNode *node, const LocalName *at, unsigned wanted, MapM
     return error;
 }
 
-/* The change of a file that has no name any more is seen by all who hold it. */
-static void change_memory(LocalNode *node, const MapChange *change)
+/* The change of a file that has no name any more is seen by all who hold it, and under the names
+ * that are left. */
+static int store_nameless(LocalNode *node, const MapChange *change)
 {
+    int fd = open_former_side(node);
     MapMeta meta = recall(node);
+    int error = 0;
 
-    if (map_apply(change, &meta))
+    if (fd >= 0)
+        error = side_load_fd(fd, &meta);
+    if (!error && map_apply(change, &meta)) {
         remember(node, &meta);
+        if (fd >= 0)
+            error = side_store_fd(fd, &meta);
+    }
+    if (fd >= 0)
+        close(fd);
+    return error;
 }
 
 /* The kernel does not know that the file was changed, so its ctime is moved by hand. */
@@ -287,12 +359,10 @@ static int file_store(LocalNode *node, const MapChange *change)
     Place place;
     int error = enter_place(node, NULL, SIDE_MAKE, &place);
 
-    if (has_no_name(error)) {
-        if (error == -ENAMETOOLONG)
-            return error; /* it has one, where it cannot be reached */
-        change_memory(node, change);
-        return 0;
-    }
+    if (error == -ENAMETOOLONG)
+        return error; /* it has one, where it cannot be reached */
+    if (has_no_name(error))
+        return store_nameless(node, change);
     if (error)
         return error;
     error = load_side(&place, &meta);

@@ -274,22 +274,30 @@ static ssize_t read_text(int fd, char text[MAX_TEXT + 1])
     return got < 0 ? -errno : got;
 }
 
-int side_load(int at_fd, const char *name, MapMeta *meta)
+int side_load_fd(int fd, MapMeta *meta)
 {
     char text[MAX_TEXT + 1];
-    int fd = open_beneath(at_fd, name, O_RDONLY, 0);
-    ssize_t size;
+    ssize_t size = read_text(fd, text);
 
     *meta = (MapMeta){0};
-    if (fd < 0)
-        return side_is_absent(fd) || fd == -ENXIO ? 0 : fd;
-    size = read_text(fd, text);
-    close(fd);
     if (size < 0)
         return (int)size;
     text[size] = '\0';
     parse(text, meta);
     return 0;
+}
+
+int side_load(int at_fd, const char *name, MapMeta *meta)
+{
+    int fd = open_beneath(at_fd, name, O_RDONLY, 0);
+    int error;
+
+    *meta = (MapMeta){0};
+    if (fd < 0)
+        return side_is_absent(fd) || fd == -ENXIO ? 0 : fd;
+    error = side_load_fd(fd, meta);
+    close(fd);
+    return error;
 }
 
 /*
@@ -365,16 +373,22 @@ static int replace(const SideDir *sides, int at_fd, const char *name, const char
     return error;
 }
 
+int side_store_fd(int fd, const MapMeta *meta)
+{
+    char text[MAX_TEXT];
+
+    return write_in_place(fd, text, format(meta, text));
+}
+
 int side_store(const SideDir *sides, int at_fd, const char *name, const MapMeta *meta)
 {
     char text[MAX_TEXT];
-    size_t size = format(meta, text);
     int fd = open_shared(at_fd, name);
     int error;
 
     if (fd < 0)
-        return replace(sides, at_fd, name, text, size);
-    error = write_in_place(fd, text, size);
+        return replace(sides, at_fd, name, text, format(meta, text));
+    error = side_store_fd(fd, meta);
     close(fd);
     return error;
 }

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <grp.h>
 #include <stdio.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 /* What a test runs on. */
 typedef struct Ground {
@@ -87,8 +89,9 @@ static bool is_possible(const Ground *ground)
            getxattr(ground->parent, "user.virtfs.mode", NULL, 0) >= 0 || errno != EOPNOTSUPP;
 }
 
-static void skip(void)
+static void skip(gconstpointer unused)
 {
+    (void)unused;
     g_test_skip("no user.* attributes on this storage");
 }
 
@@ -97,7 +100,7 @@ static void add_on(const char *path, const Ground *ground, ShareTest *test)
     if (is_possible(ground))
         g_test_add(path, Share, ground, set_up, test, tear_down);
     else
-        g_test_add_func(path, skip);
+        g_test_add_data_func(path, NULL, skip);
 }
 
 void share_add_test_on(const char *name, const char *storage, ShareTest *test)
@@ -122,6 +125,53 @@ void share_add_test_with_model(const char *name, SecurityModel model, ShareTest 
 
         if (ground->model == model)
             add_on(path, ground, test);
+    }
+}
+
+/* A test that runs as nobody. */
+typedef struct Unprivileged {
+    const Ground *ground;
+    ShareTest *test;
+} Unprivileged;
+
+static void run_unprivileged(gconstpointer data)
+{
+    const Unprivileged *case_ = data;
+    Share s = {0};
+
+    if (geteuid() != 0) {
+        g_test_skip("needs root, to become nobody");
+        return;
+    }
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+        return;
+    }
+    g_assert_cmpint(setgroups(0, NULL), ==, 0);
+    g_assert_cmpint(setresgid(SHARE_NOBODY, SHARE_NOBODY, SHARE_NOBODY), ==, 0);
+    g_assert_cmpint(setresuid(SHARE_NOBODY, SHARE_NOBODY, SHARE_NOBODY), ==, 0);
+    set_up(&s, case_->ground);
+    case_->test(&s, NULL);
+    tear_down(&s, NULL);
+}
+
+void share_add_unprivileged_test(const char *name, SecurityModel model, ShareTest *test)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(grounds); i++) {
+        const Ground *ground = &grounds[i];
+        g_autofree char *path = g_strdup_printf("%s/%s/%s/unprivileged", name, ground->storage,
+                                                security_model_name(model));
+        Unprivileged *case_;
+
+        if (ground->model != model)
+            continue;
+        case_ = g_new(Unprivileged, 1);
+        *case_ = (Unprivileged){ground, test};
+        if (is_possible(ground))
+            g_test_add_data_func_full(path, case_, run_unprivileged, g_free);
+        else
+            g_test_add_data_func_full(path, case_, skip, g_free);
     }
 }
 

@@ -29,8 +29,9 @@ enum {
     SHARE_CHANNELS = 4,
     SHARE_MAX_MESSAGE = 512 * 1024,
     SHARE_MSIZE = SHARE_MAX_MESSAGE,
-    SHARE_UID = 1000,       /* the user of fid 0 */
-    SHARE_GID = 2000,       /* what tests pass as gid */
+    SHARE_UID = 1000, /* the user of fid 0 */
+    SHARE_GID = 2000, /* what tests pass as gid */
+    SHARE_NOBODY = 65534,
     SHARE_SEE_FID = 0xfff0, /* used by share_see() */
 };
 
@@ -51,6 +52,10 @@ void share_add_test_for_models(const char *name, ShareTest *test);
 
 /* Serves the export anew with `options`: a new session, in which fid 0 is the root again. */
 void share_reopen(Share *share, const ExportOptions *options);
+
+/* Registers it for one model, as NAME/memory/MODEL/unprivileged and so on: run in a process of its
+ * own that is another user's and has no capabilities. Needs root, to become that. */
+void share_add_unprivileged_test(const char *name, SecurityModel model, ShareTest *test);
 
 /* The real path of `name` in the export. The caller frees it. */
 char *share_path(const Share *share, const char *name);
