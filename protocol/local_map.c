@@ -26,6 +26,7 @@ enum {
     NEEDED_FOR_DIRECTORIES = 0700,
     MAX_MAJOR = (1 << 12) - 1, /* of mknod(2) */
     MAX_MINOR = (1 << 20) - 1,
+    ATTEMPTS = 16,
 };
 
 const LocalMapping *local_mapping(SecurityModel model)
@@ -292,14 +293,17 @@ static bool is_unsupported(int error)
     return error == -EOPNOTSUPP || error == -EINVAL || error == -EISDIR;
 }
 
+static bool is_removed(int dir_fd)
+{
+    FsAttr attr;
+
+    return local_statx(dir_fd, "", false, &attr) == 0 && attr.stx_nlink == 0;
+}
+
 /* Some file systems have an error of their own for what is made in a directory that was removed. */
 static int explain(int error, const MapBirth *birth)
 {
-    FsAttr attr;
-    bool is_removed = error == -EPERM && local_statx(birth->at.dir_fd, "", false, &attr) == 0 &&
-                      attr.stx_nlink == 0;
-
-    return is_removed ? -ENOENT : error;
+    return error == -EPERM && is_removed(birth->at.dir_fd) ? -ENOENT : error;
 }
 
 static int open_nameless(LocalFs *fs, const MapBirth *birth)
@@ -364,21 +368,33 @@ static int make_file(LocalFs *fs, MapBirth *birth, int *fd)
     return error;
 }
 
-static int make_directory(LocalFs *fs, MapBirth *birth, int *fd)
+/* -ENOENT: somebody has removed it before it was complete. */
+static int make_named_directory(LocalFs *fs, const MapBirth *birth, int *fd)
 {
     LocalName at = birth->at;
+    int error;
+
+    if (mkdirat(at.dir_fd, at.name, fs->options.dmode | NEEDED_FOR_DIRECTORIES) != 0)
+        return -errno;
+    *fd = local_open_name(at.dir_fd, at.name, false);
+    error = *fd < 0 ? *fd : dress(fs, *fd, birth);
+    if (error && error != -ENOENT)
+        unlinkat(at.dir_fd, at.name, AT_REMOVEDIR);
+    if (error && *fd >= 0)
+        close(*fd);
+    return error;
+}
+
+static int make_directory(LocalFs *fs, MapBirth *birth, int *fd)
+{
     int error = prepare(fs, birth);
 
     if (error)
         return error;
-    if (mkdirat(at.dir_fd, at.name, fs->options.dmode | NEEDED_FOR_DIRECTORIES) != 0)
-        return finish(fs, birth, -errno);
-    *fd = local_open_name(at.dir_fd, at.name, false);
-    error = *fd < 0 ? *fd : dress(fs, *fd, birth);
-    if (error) {
-        unlinkat(at.dir_fd, at.name, AT_REMOVEDIR);
-        if (*fd >= 0)
-            close(*fd);
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        error = make_named_directory(fs, birth, fd);
+        if (error != -ENOENT || is_removed(birth->at.dir_fd))
+            break;
     }
     return finish(fs, birth, error);
 }

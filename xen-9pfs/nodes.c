@@ -191,19 +191,21 @@ static bool read_path(const Nodes *nodes, LinkSetup *setup, GError **error)
     return *error == NULL;
 }
 
+#define MODELS "none, passthrough, mapped-xattr or mapped-file"
+
 static bool read_security_model(const Nodes *nodes, LinkSetup *setup, GError **error)
 {
     g_autofree char *model = NULL;
     int rc = xenstore_read_string(nodes->store, XBT_NULL, nodes->backend, "security_model", &model);
 
     if (rc < 0) {
-        set_error(error, -rc, "the device has no security_model; use none or passthrough");
+        set_error(error, -rc, "the device has no security_model; use " MODELS);
         return false;
     }
     if (!security_model_parse(model, &setup->options.model)) {
         g_autofree char *shown = log_escape(model, strlen(model));
 
-        set_error(error, EINVAL, "unknown security_model \"%s\"; use none or passthrough", shown);
+        set_error(error, EINVAL, "unknown security_model \"%s\"; use " MODELS, shown);
         return false;
     }
     return true;

@@ -20,7 +20,8 @@ static void test_bad_config(Fixture *fixture, const void *data)
         {"/nowhere/at\nall", "none", "cannot serve the path \"/nowhere/at\\x0aall\": No such file"},
         {"/dev/null", "none", "cannot serve the path \"/dev/null\": Not a directory"},
         {"/", NULL, "the device has no security_model"},
-        {"/", "mapped", "unknown security_model \"mapped\"; use none or passthrough"},
+        {"/", "Mapped",
+         "unknown security_model \"Mapped\"; use none, passthrough, mapped-xattr or mapped-file"},
         {"/", "\x01\xff", "unknown security_model \"\\x01\\xff\""},
     };
     Slot *good = connected_slot(fixture, 2, 0);
