@@ -122,27 +122,17 @@ static void remember(LocalNode *node, const MapMeta *meta)
     pthread_mutex_unlock(&fs->kept_lock);
 }
 
-static bool is_known(LocalNode *node)
+/* Returns whether anything was remembered yet; if not, nothing is kept. */
+static bool recall(LocalNode *node, MapMeta *meta)
 {
     LocalFs *fs = local_fs(&node->base);
-    bool known;
+    bool is_known;
 
     pthread_mutex_lock(&fs->kept_lock);
-    known = node->kept->is_known;
+    *meta = node->kept->meta;
+    is_known = node->kept->is_known;
     pthread_mutex_unlock(&fs->kept_lock);
-    return known;
-}
-
-/* Nothing when nothing is remembered. */
-static MapMeta recall(LocalNode *node)
-{
-    LocalFs *fs = local_fs(&node->base);
-    MapMeta meta;
-
-    pthread_mutex_lock(&fs->kept_lock);
-    meta = node->kept->meta;
-    pthread_mutex_unlock(&fs->kept_lock);
-    return meta;
+    return is_known;
 }
 
 /* Remembers the side file of the entry `at`, for a file that has further names. Takes over `fd`. */
@@ -289,16 +279,15 @@ static int store_side(const Place *place, const MapMeta *meta)
     return side_store(&place->sides, place->sides.fd, place->name, meta);
 }
 
-/* A file without a name of its own has what is remembered, or what its other names have. */
-static int load_nameless(LocalNode *node, MapMeta *meta)
+/* A file without a name of its own has what is remembered, or what its other names have. One that
+ * was just found and is not known went before it was looked at. */
+static int load_nameless(LocalNode *node, bool was_found, MapMeta *meta)
 {
     int fd = open_former_side(node);
-    int error = 0;
+    int error;
 
-    if (fd < 0) {
-        *meta = recall(node);
-        return 0;
-    }
+    if (fd < 0)
+        return !recall(node, meta) && was_found ? -ENOENT : 0;
     error = side_load_fd(fd, meta);
     close(fd);
     return error;
@@ -312,10 +301,8 @@ static int file_load(LocalNode *node, const LocalName *at, unsigned wanted, MapM
     (void)wanted;
     join_kept(node);
     error = enter_place(node, at, SIDE_READ, &place);
-    if (has_no_name(error) && at && !is_known(node))
-        return -ENOENT; /* it went between being found and being looked at */
     if (has_no_name(error))
-        return load_nameless(node, meta);
+        return load_nameless(node, at != NULL, meta);
     if (error)
         return error;
     error = load_side(&place, meta);
@@ -330,9 +317,10 @@ static int file_load(LocalNode *node, const LocalName *at, unsigned wanted, MapM
 static int store_nameless(LocalNode *node, const MapChange *change)
 {
     int fd = open_former_side(node);
-    MapMeta meta = recall(node);
+    MapMeta meta;
     int error = 0;
 
+    recall(node, &meta);
     if (fd >= 0)
         error = side_load_fd(fd, &meta);
     if (!error && map_apply(change, &meta)) {
@@ -380,7 +368,9 @@ static int file_store(LocalNode *node, const MapChange *change)
  * has been looked at. */
 static bool file_has_privileges(LocalNode *node)
 {
-    return map_is_privileged(recall(node).mode);
+    MapMeta meta;
+
+    return recall(node, &meta) && map_is_privileged(meta.mode);
 }
 
 static uint32_t file_entry_mode(LocalFs *fs, LocalName at)
@@ -520,11 +510,12 @@ static int link_locked(LocalNode *node, const Place *place, const SidePair *pair
 /* A node whose own name is gone still has others, or cannot be linked. */
 static int link_nameless(LocalNode *node, LocalName to)
 {
-    MapMeta meta = recall(node);
-    MapBirth birth = {.at = to, .meta = meta};
+    MapBirth birth = {.at = to};
     LocalFs *fs = local_fs(&node->base);
-    int error = file_prepare(fs, &birth);
+    int error;
 
+    recall(node, &birth.meta);
+    error = file_prepare(fs, &birth);
     if (error)
         return error;
     error = local_link_fd(node, to);
