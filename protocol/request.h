@@ -34,7 +34,7 @@ typedef enum RequestState {
 typedef enum OpPlace {
     OP_READER, /* always on the reader: touches no file */
     OP_NODE,   /* touches or drops a held node: waits on remote file systems only */
-    OP_LOOK,   /* looks at a held node's attributes: waits where these are mapped, too */
+    OP_LOOK,   /* looks at attributes of a held node or the root: waits where they are mapped */
     OP_TRY,    /* takes nowait: tried on the reader, repeated on the pool if it would wait */
     OP_POOL,   /* may wait wherever there is a disk */
 } OpPlace;

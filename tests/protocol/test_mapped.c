@@ -157,18 +157,12 @@ static void test_kinds_on_an_old_kernel(Share *s, gconstpointer unused)
 /* What is written once is still there for the next server. */
 static void test_kinds_after_a_restart(Share *s, gconstpointer unused)
 {
-    const char *why;
     ExportOptions options = export_default_options;
 
     (void)unused;
     make_all(s);
-    test_session_free(s->ts);
-    local_fs_free(s->fs);
     options.model = s->model;
-    g_assert_cmpint(local_fs_new(s->export, &options, &s->fs, &why), ==, 0);
-    s->ts = test_session_new(s->fs, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
-    s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
-    client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
+    share_reopen(s, &options);
     check_all(s);
 }
 
