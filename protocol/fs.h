@@ -25,6 +25,10 @@
 
 #include "protocol/wire.h"
 
+/* Beside the host's flags of open: not the client opens the file but the server, for a purpose of its
+ * own, and no limit of open files counts it. */
+#define FS_OPEN_OWN (1 << 30)
+
 typedef struct FsOps FsOps;
 typedef struct statx FsAttr;
 
@@ -112,7 +116,7 @@ struct FsOps {
     int (*statfs)(FsNode *node, struct statfs *st);
 
     /* Opens a regular file or directory; `flags` are the host's O_ACCMODE, O_TRUNC, O_APPEND,
-     * O_DSYNC, O_SYNC, O_DIRECTORY and O_NOATIME. Others are -ENXIO, symlinks -ELOOP. [nowait] */
+     * O_DSYNC, O_SYNC, O_DIRECTORY and O_NOATIME, and FS_OPEN_OWN. Others are -ENXIO, symlinks -ELOOP. [nowait] */
     int (*open)(FsNode *node, int flags, bool nowait, FsFile **file);
 
     /* Creates and opens a regular file in `dir`; without O_EXCL an existing one is opened. */
@@ -158,6 +162,10 @@ struct FsOps {
      * without locks has neither. */
     int (*lock)(FsFile *file, const FsLock *lock);
     int (*test_lock)(FsFile *file, FsLock *lock);
+
+    /* The session ends: operations that wait for something else than a file fail now, and all later
+     * ones that would. NULL where there are none. */
+    void (*stop)(Fs *fs);
 };
 
 FsNode *fs_node_ref(FsNode *node);

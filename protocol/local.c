@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Local: the export, nodes, qids and owners; see local.h. */
-#include "protocol/local_internal.h"
+#include "protocol/local_quota.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,6 @@
 #include <unistd.h>
 
 #include "common/log.h"
-
-static int local_root(Fs *fs, FsNode **node);
-static void local_node_free(FsNode *node);
 
 static const FsOps local_ops = {
     .root = local_root,
@@ -88,6 +85,15 @@ static FsClass class_of(int fd)
     return FS_REMOTE;
 }
 
+/* The same in this export. Where the tree is counted some operations wait, whatever it is on. */
+static FsClass class_in(const LocalFs *fs, int fd)
+{
+    FsClass class = local_map_class(fs, class_of(fd));
+    bool counted = fs->options.quota.max_files > 0 || fs->options.quota.max_space > 0;
+
+    return counted ? MAX(class, FS_LOCAL) : class;
+}
+
 /* A number that differs between devices in its upper 24 bits and is the same after a restart. The
  * finaliser is that of MurmurHash3. */
 static uint64_t salt_of(dev_t device)
@@ -129,8 +135,7 @@ static void note_device(LocalFs *fs, dev_t device)
  * their salt's chance. */
 static LocalDevice add_device(LocalFs *fs, int fd, dev_t device)
 {
-    LocalDevice new = {
-        .device = device, .salt = salt_of(device), .class = local_map_class(fs, class_of(fd))};
+    LocalDevice new = {.device = device, .salt = salt_of(device), .class = class_in(fs, fd)};
 
     note_device(fs, device);
     while (salt_is_taken(fs, new.salt))
@@ -230,9 +235,10 @@ static int map_new_node(LocalNode *node, const LocalName *at, bool nowait, FsAtt
 
 int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode **node, Qid *qid)
 {
+    uint64_t mark = local_quota_mark(fs);
     LocalDevice device;
+    FsAttr attr, of_host;
     LocalNode *new;
-    FsAttr attr;
     int error = local_statx(fd, "", nowait, &attr);
 
     if (!error)
@@ -247,7 +253,10 @@ int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode
     new->fd = fd;
     new->device = device.device;
     new->inode = attr.stx_ino;
+    of_host = attr;
     error = map_new_node(new, at, nowait, &attr);
+    if (!error && fs->quota)
+        error = local_quota_pin(new, mark, nowait, &of_host);
     if (error) {
         local_node_free(&new->base);
         return error;
@@ -265,7 +274,7 @@ bool local_is_root(const LocalNode *node)
     return node->inode == fs->root_inode && node->device == fs->devices[0].device;
 }
 
-static void local_node_free(FsNode *node)
+void local_node_free(FsNode *node)
 {
     if (local_fs(node)->mapping)
         local_map_node_free((LocalNode *)node);
@@ -305,7 +314,7 @@ int local_reopen(LocalFs *fs, int fd, int flags)
     return opened < 0 ? -errno : opened;
 }
 
-static int local_root(Fs *base, FsNode **node)
+int local_root(Fs *base, FsNode **node)
 {
     LocalFs *fs = (LocalFs *)base;
     int fd = openat(fs->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -400,7 +409,7 @@ static int identify_root(LocalFs *fs)
     if (!S_ISDIR(attr.stx_mode))
         return -ENOTDIR;
     fs->root_inode = attr.stx_ino;
-    fs->base.class = local_map_class(fs, class_of(fs->root_fd));
+    fs->base.class = class_in(fs, fs->root_fd);
     fs->devices[0] =
         (LocalDevice){.device = local_attr_device(&attr), .salt = 0, .class = fs->base.class};
     fs->n_devices = 1;
@@ -458,6 +467,7 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
         local_fs_free(&new->base);
         return error;
     }
+    local_quota_begin(new);
     *fs = &new->base;
     return 0;
 }
@@ -466,6 +476,7 @@ void local_fs_free(Fs *base)
 {
     LocalFs *fs = (LocalFs *)base;
 
+    local_quota_end(fs);
     if (fs->root_fd >= 0)
         close(fs->root_fd);
     if (fs->proc_fd >= 0)

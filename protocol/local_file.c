@@ -58,6 +58,7 @@ int local_open(FsNode *node, int flags, bool nowait, FsFile **file)
         return error;
     if (nowait && (flags & O_TRUNC || fs->mapping) && node->class != FS_MEMORY)
         return -EAGAIN;
+    flags &= ~FS_OPEN_OWN;
     if (fs->mapping && (flags & O_TRUNC) && S_ISREG(node->type))
         error = local_map_drop_privileges((LocalNode *)node);
     if (error)

@@ -9,13 +9,20 @@
  *     local_xattr.c  extended attributes
  *     local_lock.c   locks on byte ranges
  *     local_map*.c   the mapped security models; see local_map.h
+ *
+ *     local_quota.c        the operations of an export with limits,
+ *     local_quota_write.c  writing there
+ *     local_count.c        counting what is in the tree
+ *     local_reclaim.c      deleting old files to make room
  */
 #ifndef PROTOCOL_LOCAL_INTERNAL_H
 #define PROTOCOL_LOCAL_INTERNAL_H
 
+#include <limits.h>
 #include <pthread.h>
 
 #include "protocol/local.h"
+#include "protocol/quota.h"
 
 enum {
     LOCAL_MAX_DEVICES = 64, /* mounts below one export that are told apart */
@@ -38,6 +45,7 @@ typedef struct LocalName {
     int dir_fd;
     const char *name;
 } LocalName;
+typedef struct LocalQuota LocalQuota; /* local_quota.h */
 
 typedef struct LocalFs {
     Fs base;
@@ -50,6 +58,7 @@ typedef struct LocalFs {
     bool sets_owner;     /* threads may take any user's identity to create files */
     bool lacks_nameless; /* do as if the file system had no O_TMPFILE; for tests */
     uint64_t root_inode;
+    LocalQuota *quota;           /* NULL: no limits, and none of its operations */
     pthread_mutex_t device_lock; /* guards: */
     bool warned;                 /* that there is more than one device */
     unsigned n_devices;          /* devices[0] is the root's, set before other threads exist */
@@ -66,12 +75,15 @@ typedef struct LocalNode {
     _Atomic uint64_t generation; /* 0: not known yet; see local_attr.c */
     bool is_stand_in; /* a regular file here that is something else for the guest */
     LocalKept *kept;  /* of the mapping */
+    QuotaInode *quota; /* pinned, where the tree is counted */
 } LocalNode;
 
 typedef struct LocalFile {
     FsFile base;
     int fd;
     bool borrowed; /* fd is the node's */
+    bool counted;  /* with limits: in that of open files, */
+    bool appends;  /* and whether it was opened so */
 
     /* Directories: what was read ahead. */
     pthread_mutex_t lock; /* guards: */
@@ -92,6 +104,8 @@ int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode
 
 /* True for a node that is the export's root. */
 bool local_is_root(const LocalNode *node);
+
+void local_node_free(FsNode *node);
 
 /* statx() of `name` in `dir_fd`, or of dir_fd itself for "". Never follows a link. */
 int local_statx(int dir_fd, const char *name, bool nowait, FsAttr *attr);
@@ -125,6 +139,9 @@ void local_give_away(LocalFs *fs, int dir_fd, const char *name, FsOwner owner);
  * it has no name in the export. -EBUSY: it is the root. */
 int local_find_name(FsNode *node, int *dir_fd, char name[P9_NAME_MAX + 1]);
 
+/* Opens the directory at `path` below the export's root. */
+int local_open_below_root(LocalFs *fs, const char *path);
+
 /* True when `name` in `dir_fd` is the file `node`. */
 bool local_names_node(int dir_fd, const char *name, const LocalNode *node);
 
@@ -132,6 +149,7 @@ bool local_names_node(int dir_fd, const char *name, const LocalNode *node);
 int local_link_fd(const LocalNode *node, LocalName to);
 
 /* Operations, see FsOps. */
+int local_root(Fs *fs, FsNode **node);
 int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
                Qid qids[], unsigned *n_walked);
 int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid);

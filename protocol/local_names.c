@@ -261,8 +261,7 @@ int local_renameat(FsNode *old_dir, const char *old_name, FsNode *new_dir, const
                        (LocalName){local_fd(new_dir), new_name});
 }
 
-/* Opens the directory at `path` below the root. */
-static int open_below_root(LocalFs *fs, const char *path)
+int local_open_below_root(LocalFs *fs, const char *path)
 {
     struct open_how how = {
         .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -301,7 +300,7 @@ int local_find_name(FsNode *node, int *dir_fd, char name[P9_NAME_MAX + 1])
     base = base ? base + 1 : relative;
     if (g_strlcpy(name, base, NAME_MAX + 1) > NAME_MAX)
         return -ENOENT;
-    *dir_fd = open_below_root(fs, parent);
+    *dir_fd = local_open_below_root(fs, parent);
     if (*dir_fd < 0)
         return *dir_fd;
     if (local_names_node(*dir_fd, name, (LocalNode *)node))

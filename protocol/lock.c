@@ -218,7 +218,8 @@ static void unlock_all(LockTable *t, Owner *owner)
 static int open_description(const Fid *fid, uint8_t type, FsFile **description)
 {
     const FsOps *ops = fid->node->fs->ops;
-    int error = ops->open(fid->node, type == P9_LOCK_WRITE ? O_RDWR : O_RDONLY, false, description);
+    int flags = type == P9_LOCK_WRITE ? O_RDWR : O_RDONLY;
+    int error = ops->open(fid->node, flags | FS_OPEN_OWN, false, description);
 
     if (error == -EROFS)
         error = ops->open(fid->node, O_RDONLY, false, description);

@@ -61,7 +61,7 @@ static int sync_node(const Fid *fid)
         return ops->fsync(fid->file, false);
     if (!S_ISREG(node->type) && !S_ISDIR(node->type))
         return 0;
-    error = ops->open(node, O_RDONLY, false, &file);
+    error = ops->open(node, O_RDONLY | FS_OPEN_OWN, false, &file);
     if (error)
         return error;
     error = ops->fsync(file, false);

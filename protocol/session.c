@@ -514,6 +514,8 @@ void session_reset(Session *session, Request *keep)
 void session_stop(Session *session)
 {
     session_reset(session, NULL);
+    if (session->fs->ops->stop)
+        session->fs->ops->stop(session->fs);
     pool_free(session->pool);
     session->pool = NULL;
     lock_waits_free(session->lock_waits);
