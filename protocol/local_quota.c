@@ -104,29 +104,32 @@ bool local_quota_settle_removed(FsNode *node)
  * Claims
  */
 
-/* Makes room after a claim did not fit. Returns 0 when it is worth trying again. */
-static int make_room(LocalFs *fs, uint64_t files, uint64_t bytes)
+/* Makes room after a claim did not fit. */
+static int make_room(LocalFs *fs, uint64_t files, uint64_t bytes, bool *doubted)
 {
     Quota *quota = fs->quota->quota;
     int error;
 
     if (!quota_can_fit(quota, files, bytes))
         return -ENOSPC;
-    error = quota_recount(quota, QUOTA_DOUBT);
-    if (error != -EALREADY)
-        return error;
+    if (!*doubted) {
+        *doubted = true;
+        error = quota_recount(quota, QUOTA_DOUBT);
+        if (error != -EALREADY)
+            return error;
+    }
     if (!quota_options(quota)->auto_delete)
         return -ENOSPC;
     return local_reclaim_make_room(fs, files, bytes);
 }
 
-int local_quota_mend_claim(LocalFs *fs, uint64_t files, uint64_t bytes, int error)
+int local_quota_mend_claim(LocalFs *fs, uint64_t files, uint64_t bytes, int error, bool *doubted)
 {
     switch (error) {
     case -EAGAIN:
         return quota_wait_counted(fs->quota->quota);
     case -ENOSPC:
-        return make_room(fs, files, bytes);
+        return make_room(fs, files, bytes, doubted);
     default:
         return error;
     }
@@ -135,16 +138,15 @@ int local_quota_mend_claim(LocalFs *fs, uint64_t files, uint64_t bytes, int erro
 /* Claims, waiting and making room as necessary. */
 static int claim(LocalFs *fs, uint64_t files, uint64_t bytes)
 {
-    for (;;) {
-        int error = quota_claim(fs->quota->quota, files, bytes);
+    bool doubted = false;
+    int error;
 
-        if (error)
-            error = local_quota_mend_claim(fs, files, bytes, error);
-        else
-            return 0;
+    while ((error = quota_claim(fs->quota->quota, files, bytes))) {
+        error = local_quota_mend_claim(fs, files, bytes, error, &doubted);
         if (error)
             return error;
     }
+    return 0;
 }
 
 /*

@@ -66,8 +66,9 @@ uint64_t local_round_down(const LocalFs *fs, uint64_t bytes);
 uint64_t local_round_up(const LocalFs *fs, uint64_t bytes);
 
 /* After a claim of so much gave `error`: waits or makes room. Returns 0 when it is worth trying
- * again, else what to answer. */
-int local_quota_mend_claim(LocalFs *fs, uint64_t files, uint64_t bytes, int error);
+ * again, else what to answer. *doubted, false at first, keeps in mind that the count was doubted:
+ * once is enough for a claim. */
+int local_quota_mend_claim(LocalFs *fs, uint64_t files, uint64_t bytes, int error, bool *doubted);
 
 /* What an inode counts as; `fd` is any descriptor on its device. */
 uint64_t local_quota_charge(LocalFs *fs, int fd, const FsAttr *attr);

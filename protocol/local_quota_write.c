@@ -128,6 +128,7 @@ static ssize_t write_tightly(FsFile *file, const void *data, size_t size, uint64
 {
     LocalFs *fs = local_fs(file->node);
     uint64_t max = quota_options(fs->quota->quota)->max_space;
+    bool doubted = false;
     bool cut = false;
 
     for (;;) {
@@ -143,7 +144,7 @@ static ssize_t write_tightly(FsFile *file, const void *data, size_t size, uint64
             return result;
         if (cut && result == -ENOSPC)
             continue; /* others took the room meanwhile */
-        error = local_quota_mend_claim(fs, 0, MIN(need, max), (int)result);
+        error = local_quota_mend_claim(fs, 0, MIN(need, max), (int)result, &doubted);
         if (error && error != -ENOSPC)
             return error;
         cut = error == -ENOSPC;

@@ -6,7 +6,8 @@
  * open, changed, moved or removed by the time it is needed: an open file is passed over and stays
  * on the list; of the others, only one that still is the file that was counted, with the same time,
  * is deleted. When the list is used up and there may be others, the tree is counted again: a list
- * is long, so that this costs little for each file that is deleted.
+ * is long, so that this costs little for each file that is deleted. It is counted again as well when
+ * the oldest file has been moved, unless that was done a moment ago: then others go before it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -139,6 +140,12 @@ static void empty_file(FsNode *node)
     unlock_order(node);
 }
 
+typedef enum Outcome {
+    OUTCOME_ROOM,    /* there is more room now, or enough */
+    OUTCOME_MOVED,   /* the file is not where it was */
+    OUTCOME_NOTHING, /* it cannot be deleted; or nothing can */
+} Outcome;
+
 /* Deletes `name`, with its directory's order held, if it is still the candidate and not open. Who
  * opens it from here on opens a file that was deleted before. */
 static bool delete_name(FsNode *dir, const char *name, const Candidate *c)
@@ -160,20 +167,25 @@ static bool delete_name(FsNode *dir, const char *name, const Candidate *c)
     return deleted;
 }
 
-static bool delete_candidate(LocalFs *fs, const Candidate *c)
+/* Whether `name` is still the file that was counted, whatever was done to it. */
+static bool is_there(FsNode *dir, const char *name, const Candidate *c)
 {
-    const char *name;
-    FsNode *dir;
-    bool deleted;
+    FsAttr attr;
 
-    if (find_directory(fs, c, &dir, &name) != 0)
-        return false;
+    return local_statx(local_fd(dir), name, false, &attr) == 0 && attr.stx_ino == c->inode &&
+           local_attr_device(&attr) == c->device;
+}
+
+static Outcome delete_in_order(FsNode *dir, const char *name, const Candidate *c)
+{
+    Outcome outcome = OUTCOME_MOVED;
+
     lock_order(dir);
-    deleted = delete_name(dir, name, c);
+    if (is_there(dir, name, c))
+        outcome = delete_name(dir, name, c) ? OUTCOME_ROOM : OUTCOME_NOTHING;
     local_quota_settle(dir);
     unlock_order(dir);
-    fs_node_unref(dir);
-    return deleted;
+    return outcome;
 }
 
 static void log_deletion(LocalFs *fs, const Candidate *c)
@@ -184,42 +196,75 @@ static void log_deletion(LocalFs *fs, const Candidate *c)
                 "a limit is reached: deleted the oldest file that is not open, %s", path);
 }
 
-/* Takes what cannot be deleted any more off the list until something was. Called with the lock. */
-static bool delete_oldest(LocalFs *fs)
+static Outcome delete_candidate(LocalFs *fs, const Candidate *c)
+{
+    Outcome outcome = OUTCOME_MOVED;
+    const char *name;
+    FsNode *dir;
+
+    if (find_directory(fs, c, &dir, &name) == 0) {
+        outcome = delete_in_order(dir, name, c);
+        fs_node_unref(dir);
+    }
+    if (outcome == OUTCOME_ROOM)
+        log_deletion(fs, c);
+    else if (!quota_has(fs->quota->quota, c->device, c->inode))
+        outcome = OUTCOME_NOTHING; /* the guest has removed it */
+    else
+        quota_note_change(fs->quota->quota);
+    return outcome;
+}
+
+/* Tries the candidates in their order until one was deleted, and takes what cannot be deleted off the
+ * list. `drop`: also what was moved. Called with the lock. */
+static Outcome delete_oldest(LocalFs *fs, bool drop)
 {
     GSequenceIter *next;
 
     for (GSequenceIter *i = g_sequence_get_begin_iter(fs->quota->reclaim.oldest);
          !g_sequence_iter_is_end(i); i = next) {
         const Candidate *c = g_sequence_get(i);
-        bool deleted;
+        Outcome outcome;
 
         next = g_sequence_iter_next(i);
         if (quota_is_held(fs->quota->quota, c->device, c->inode))
             continue;
-        deleted = delete_candidate(fs, c);
-        if (deleted)
-            log_deletion(fs, c);
-        else
-            quota_note_change(fs->quota->quota); /* it may be elsewhere, or younger */
+        outcome = delete_candidate(fs, c);
+        if (outcome == OUTCOME_MOVED && !drop)
+            return outcome;
         g_sequence_remove(i);
-        if (deleted)
-            return true;
+        if (outcome == OUTCOME_ROOM)
+            return outcome;
     }
-    return false;
+    return OUTCOME_NOTHING;
+}
+
+static Outcome delete_unless_room(LocalFs *fs, uint64_t files, uint64_t bytes, bool drop)
+{
+    LocalReclaim *reclaim = &fs->quota->reclaim;
+    Outcome outcome = OUTCOME_ROOM;
+
+    pthread_mutex_lock(&reclaim->lock);
+    if (!quota_has_room(fs->quota->quota, files, bytes))
+        outcome = delete_oldest(fs, drop);
+    pthread_mutex_unlock(&reclaim->lock);
+    return outcome;
 }
 
 int local_reclaim_make_room(LocalFs *fs, uint64_t files, uint64_t bytes)
 {
-    LocalReclaim *reclaim = &fs->quota->reclaim;
-    bool made;
+    Quota *quota = fs->quota->quota;
+    Outcome outcome = delete_unless_room(fs, files, bytes, false);
     int error;
 
-    pthread_mutex_lock(&reclaim->lock);
-    made = quota_has_room(fs->quota->quota, files, bytes) || delete_oldest(fs);
-    pthread_mutex_unlock(&reclaim->lock);
-    if (made)
+    if (outcome == OUTCOME_MOVED) {
+        error = quota_recount(quota, QUOTA_MOVED);
+        if (error != -EALREADY)
+            return error;
+        outcome = delete_unless_room(fs, files, bytes, true);
+    }
+    if (outcome == OUTCOME_ROOM)
         return 0;
-    error = quota_recount(fs->quota->quota, QUOTA_SEARCH);
+    error = quota_recount(quota, QUOTA_SEARCH);
     return error == -EALREADY ? -ENOSPC : error;
 }

@@ -49,6 +49,7 @@ struct Quota {
     int64_t begun_usec; /* monotonic; of the last count */
     int64_t ended_usec;
     unsigned recount_msec;
+    unsigned recount_factor;
 };
 
 static guint hash_inode(gconstpointer key)
@@ -74,6 +75,7 @@ Quota *quota_new(const QuotaOptions *options, uint64_t root_device, uint64_t roo
     q->root_device = root_device;
     q->root_inode = root_inode;
     q->recount_msec = RECOUNT_MSEC;
+    q->recount_factor = RECOUNT_FACTOR;
     q->pinned = g_hash_table_new(hash_inode, same_inode);
     q->current.set = inode_set_new();
     q->n_wanted = quota_counts(q) ? 1 : 0;
@@ -332,6 +334,16 @@ bool quota_is_held(Quota *q, uint64_t device, uint64_t inode)
     return held;
 }
 
+bool quota_has(Quota *q, uint64_t device, uint64_t inode)
+{
+    bool has;
+
+    pthread_mutex_lock(&q->lock);
+    has = inode_set_has(q->current.set, device, inode);
+    pthread_mutex_unlock(&q->lock);
+    return has;
+}
+
 int quota_add_open(Quota *q)
 {
     bool fits;
@@ -462,12 +474,17 @@ int quota_wait_counted(Quota *q)
 
 static bool is_worth_recounting(const Quota *q, QuotaReason reason)
 {
-    int64_t took = q->ended_usec - q->begun_usec;
+    int64_t enough = (q->ended_usec - q->begun_usec) * q->recount_factor;
     int64_t age = g_get_monotonic_time() - q->ended_usec;
 
-    if (reason == QUOTA_SEARCH)
+    switch (reason) {
+    case QUOTA_SEARCH:
         return q->truncated || q->n_changes != q->changes_then;
-    return age >= MAX((int64_t)q->recount_msec * 1000, took * RECOUNT_FACTOR);
+    case QUOTA_MOVED:
+        return age >= enough;
+    default:
+        return age >= MAX((int64_t)q->recount_msec * 1000, enough);
+    }
 }
 
 int quota_recount(Quota *q, QuotaReason reason)
@@ -491,10 +508,11 @@ void quota_note_change(Quota *q)
     pthread_mutex_unlock(&q->lock);
 }
 
-void quota_set_recount_msec(Quota *q, unsigned msec)
+void quota_set_recount_age(Quota *q, unsigned msec, unsigned factor)
 {
     pthread_mutex_lock(&q->lock);
     q->recount_msec = msec;
+    q->recount_factor = factor;
     pthread_mutex_unlock(&q->lock);
 }
 

@@ -130,6 +130,9 @@ void quota_hold(Quota *quota, QuotaInode *inode);
 void quota_let_go(Quota *quota, QuotaInode *inode);
 bool quota_is_held(Quota *quota, uint64_t device, uint64_t inode);
 
+/* Whether the inode is in the count, wherever it is. */
+bool quota_has(Quota *quota, uint64_t device, uint64_t inode);
+
 /* Counts an open file. Returns 0 or -EMFILE. */
 int quota_add_open(Quota *quota);
 void quota_remove_open(Quota *quota);
@@ -159,20 +162,23 @@ QuotaUse quota_use(Quota *quota);
 /* Waits for the first count. Returns 0, -EINTR or -ESHUTDOWN. */
 int quota_wait_counted(Quota *quota);
 
-/* Has the tree counted anew, beginning after this call, and waits for the end; unless that is not
- * worth it: -EALREADY. It is when the last count is old, or, with `search`, when it may now find
- * files that can be deleted. */
+/* Why the tree should be counted again. */
 typedef enum QuotaReason {
     QUOTA_DOUBT,  /* something is about to be refused */
-    QUOTA_SEARCH, /* files are needed that can be deleted */
+    QUOTA_MOVED,  /* a file that is to be deleted is elsewhere */
+    QUOTA_SEARCH, /* no file is known that can be deleted */
 } QuotaReason;
+
+/* Has the tree counted anew, beginning after this call, and waits for the end, if that is worth it.
+ * Returns 0, -EALREADY when it is not, -EINTR or -ESHUTDOWN. */
 int quota_recount(Quota *quota, QuotaReason reason);
 
 /* A count may find other files to delete than before. */
 void quota_note_change(Quota *quota);
 
-/* How old a count must be before something that is refused is worth another; for tests. */
-void quota_set_recount_msec(Quota *quota, unsigned msec);
+/* How old a count must be before something that is refused is worth another, and how many times
+ * what the last one took; for tests. */
+void quota_set_recount_age(Quota *quota, unsigned msec, unsigned factor);
 
 /* For the counting thread. Waits until a count is wanted; false at the end. */
 bool quota_await_count(Quota *quota);

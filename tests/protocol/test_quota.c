@@ -455,7 +455,7 @@ static void test_foreign_removals(Share *s, gconstpointer unused)
     share_fill(s, "other", 0);
     g_assert_cmpint(unlink(big), ==, 0);
     g_assert_cmpint(create(s, 1, "more", P9_L_RDWR), ==, -ENOSPC); /* counted a moment ago */
-    quota_set_recount_msec(share_quota(s), 0);
+    quota_set_recount_age(share_quota(s), 0, 20);
     while (create(s, 1, "more", P9_L_RDWR) != 0)
         g_usleep(1000);
     g_assert_cmpint(share_write_blocks(s, 1, 0, 8), ==, 8 * BLOCK);
