@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Inode set: which inodes of a tree have been seen. Inode numbers come in clusters, so that it is a
- * hash table of small bitmaps: a million files take a few hundred kilobytes, and 40 bytes each at
+ * hash table of small bitmaps: a million files take less than a megabyte, and 64 bytes each at
  * the very worst. Not locked: its user does that.
  */
 #ifndef PROTOCOL_INODE_SET_H
