@@ -171,7 +171,7 @@ static bool is_level(int fd, const Level *level)
 }
 
 /* Opens the directory of level `n`, whose parent is `parent`, if it is still there. Returns -1 when
- * it is not. Closes `parent`. */
+ * it is not. */
 static int open_level(Walk *w, int parent, unsigned n)
 {
     const Level *level = &g_array_index(w->levels, Level, n);
@@ -179,7 +179,6 @@ static int open_level(Walk *w, int parent, unsigned n)
     g_autofree char *name = g_strndup(w->path->str + start, level->path_length - start - 1);
     int fd = open_directory(parent, name);
 
-    close(parent);
     if (is_level(fd, level))
         return fd;
     if (fd >= 0)
@@ -193,7 +192,7 @@ static void find_way(Walk *w)
     int fd = open_directory(w->fs->root_fd, ".");
 
     for (unsigned n = 1; n < w->levels->len && fd >= 0; n++) {
-        int next = open_level(w, dup(fd), n);
+        int next = open_level(w, fd, n);
 
         if (next < 0) {
             g_array_set_size(w->levels, n);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "protocol/local_internal.h"
 #include "tests/lib/quota_share.h"
 
 static int create(Share *s, uint32_t fid, const char *name, uint32_t flags)
@@ -374,6 +375,57 @@ static void test_statfs_shows_the_limits(Share *s, gconstpointer unused)
 }
 
 /*
+ * Where allocated blocks may show late
+ */
+
+/* Serves the export, which is empty, as if it were on another machine. */
+static void serve_remote(Share *s, QuotaOptions limits)
+{
+    ExportOptions options = export_default_options;
+    const char *why;
+    LocalFs *fs;
+
+    options.quota = limits;
+    test_session_free(s->ts);
+    local_fs_free(s->fs);
+    g_assert_cmpint(local_fs_new(s->export, &options, &s->fs, &why), ==, 0);
+    fs = (LocalFs *)s->fs;
+    fs->base.class = fs->devices[0].class = FS_REMOTE;
+    s->ts = test_session_new_with_options(s->fs, &options, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
+    s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
+    client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
+}
+
+/* A regular file counts as its size, holes included. */
+static void test_sizes_count_elsewhere(Share *s, gconstpointer unused)
+{
+    uint64_t empty = share_measure(s).bytes;
+    Client *c = &s->client;
+
+    (void)unused;
+    serve_remote(s, (QuotaOptions){.max_space = empty + 20 * BLOCK});
+    share_create(s, 1, "file", 0600);
+    g_assert_cmpint(share_write_blocks(s, 1, 8, 8), ==, 8 * BLOCK);
+    g_assert_cmpuint(quota_use(share_quota(s)).bytes, ==, empty + 16 * BLOCK);
+    g_assert_cmpint(share_write_blocks(s, 1, 0, 16), ==, 16 * BLOCK);
+    g_assert_cmpint(truncate_fid(s, 1, 20 * BLOCK + 1), ==, -ENOSPC);
+    g_assert_cmpint(truncate_fid(s, 1, 17 * BLOCK + 1), ==, 0);
+    g_assert_cmpuint(quota_use(share_quota(s)).bytes, ==, empty + 18 * BLOCK);
+    g_assert_cmpint(share_write_blocks(s, 1, 16, 16), ==, 4 * BLOCK);
+    g_assert_cmpint(share_write_blocks(s, 1, 20, 1), ==, -ENOSPC);
+    g_assert_cmpint(share_write_blocks(s, 1, 100, 1), ==, -ENOSPC);
+    g_assert_cmpint(share_write_blocks(s, 1, 3, 1), ==, BLOCK);
+    g_assert_cmpint(truncate_fid(s, 1, 18 * BLOCK), ==, 0);
+    g_assert_cmpint(create(s, 2, "log", P9_L_WRONLY | P9_L_APPEND), ==, 0);
+    g_assert_cmpint(client_write(c, 2, 0, "text", 4), ==, 4);
+    g_assert_cmpint(share_write_blocks(s, 2, 0, 3), ==, 2 * BLOCK - 4);
+    g_assert_cmpint(share_write_blocks(s, 2, 0, 1), ==, -ENOSPC);
+    g_assert_cmpuint(quota_use(share_quota(s)).bytes, ==, empty + 20 * BLOCK);
+    g_assert_cmpint(client_remove(c, 1), ==, 0);
+    g_assert_cmpuint(quota_use(share_quota(s)).bytes, ==, empty + 2 * BLOCK);
+}
+
+/*
  * max-open-files
  */
 
@@ -556,6 +608,7 @@ int main(int argc, char **argv)
     share_add_test("/quota/truncating-opens", test_truncating_opens);
     share_add_test("/quota/unlinked-while-open", test_unlinked_while_open);
     share_add_test_on("/quota/names-take-space", "disk", test_names_take_space);
+    share_add_test("/quota/sizes-count-elsewhere", test_sizes_count_elsewhere);
     share_add_test("/quota/statfs-shows-the-limits", test_statfs_shows_the_limits);
     share_add_test("/quota/open-files-are-limited", test_open_files_are_limited);
     share_add_test("/quota/failed-opens-do-not-count", test_failed_opens_do_not_count);

@@ -240,7 +240,8 @@ static void test_nothing_else_is_deleted(Share *s, gconstpointer unused)
     g_assert_true(g_file_test(secret, G_FILE_TEST_IS_REGULAR));
 }
 
-/* A directory on the way was replaced by a link that leads out: the file there is another one. */
+/* A directory on the way was replaced by a link that leads out: the file there is another one. Once
+ * that is counted, there is room. */
 static void test_replaced_directory(Share *s, gconstpointer unused)
 {
     g_autofree char *secret = g_build_filename(s->outside, "secret", NULL);
@@ -252,11 +253,16 @@ static void test_replaced_directory(Share *s, gconstpointer unused)
     g_assert_cmpint(g_mkdir(dir, 0777), ==, 0);
     put_old(s, "dir/secret", 1, 1000);
     put_old(s, "young", 1, 2000);
-    share_limit(s, (QuotaOptions){.max_files = 3, .auto_delete = true});
+    put_old(s, "younger", 1, 3000);
+    share_limit(s, (QuotaOptions){.max_files = 4, .auto_delete = true});
+    quota_set_recount_age(share_quota(s), 60 * 1000, 1000 * 1000); /* never */
     g_assert_cmpint(rename(dir, moved), ==, 0);
     g_assert_cmpint(symlink(moved, dir), ==, 0);
     share_fill(s, "a", 1);
     g_assert_false(exists(s, "young"));
+    quota_set_recount_age(share_quota(s), 0, 0);
+    share_fill(s, "b", 1);
+    g_assert_true(exists(s, "younger"));
     g_assert_true(g_file_test(file, G_FILE_TEST_IS_REGULAR));
     g_assert_true(g_file_test(secret, G_FILE_TEST_IS_REGULAR));
 }
