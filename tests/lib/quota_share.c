@@ -7,7 +7,11 @@
 
 #include "protocol/local_quota.h"
 
-enum { FILL_FID = 900 };
+enum {
+    FILL_FID = 900,
+    RECOUNT_MSEC = 3600 * 1000, /* tests that want another count say so */
+    RECOUNT_FACTOR = 20,
+};
 
 Quota *share_quota(const Share *s)
 {
@@ -20,6 +24,7 @@ void share_limit(Share *s, QuotaOptions limits)
 
     options.quota = limits;
     share_reopen(s, &options);
+    quota_set_recount_age(share_quota(s), RECOUNT_MSEC, RECOUNT_FACTOR);
     if (quota_counts(share_quota(s)))
         g_assert_cmpint(quota_wait_counted(share_quota(s)), ==, 0);
 }
