@@ -2,7 +2,7 @@
 /*
  * Quota: how much the tree of an export holds, and whether more fits. It touches no file: the local
  * file system tells it what happens (local_quota.c), and a thread counts what is there
- * (local_scan.c).
+ * (local_count.c).
  *
  * What counts
  *   Files are inodes: regular files, directories, symlinks, special files, each once however many
@@ -21,8 +21,8 @@
  *   What may grow the tree first claims the most that it can take, and gives the claim back when
  *   the real growth has been measured and counted. Files, space and claims together never pass a
  *   limit, whoever runs at the same time. (Blocks of a file system's own, such as those of extents,
- *   are seen when they are measured: a limit can be passed by these, by a block for each request
- *   that runs, and nothing grows after that.)
+ *   and what it had set aside where a file is then made longer, are seen when they are measured: a
+ *   limit can be passed by these once, and nothing grows after that.)
  *
  * How the count is kept
  *   An inode that anything is held of is pinned: it has one QuotaInode, whose charge is what of the
