@@ -222,7 +222,7 @@ static int open_description(const Fid *fid, uint8_t type, FsFile **description)
     int error = ops->open(fid->node, flags | FS_OPEN_OWN, false, description);
 
     if (error == -EROFS)
-        error = ops->open(fid->node, O_RDONLY, false, description);
+        error = ops->open(fid->node, O_RDONLY | FS_OPEN_OWN, false, description);
     switch (error) {
     case -EACCES:
     case -EPERM:

@@ -47,7 +47,7 @@
  *
  * Errors: -ENOSPC at a limit of files or space, which is what programs know how to handle; -EMFILE
  * at that of open files. Open files are regular files, and each opening counts: directories, which
- * guests keep open while they list them, would fill up the small default of xl.
+ * guests keep open while they list them, would fill up a small limit.
  *
  * One mutex guards everything, for a few instructions. Any thread may call anything.
  */

@@ -253,7 +253,8 @@ static FsNode *node_at(const Place *place)
     Qid qid[1];
     unsigned n;
 
-    return place->dir->fs->ops->walk(place->dir, 1, names, false, &node, qid, &n) == 0 ? node : NULL;
+    return place->dir->fs->ops->walk(place->dir, 1, names, false, &node, qid, &n) == 0 ? node
+                                                                                       : NULL;
 }
 
 static void write_something(const Place *place, GRand *rand, int flags)
@@ -390,8 +391,8 @@ static void test_limits_beside_changes(Share *s, gconstpointer unused)
 static void test_deleting_beside_changes(Share *s, gconstpointer unused)
 {
     (void)unused;
-    do_everything(
-        s, (QuotaOptions){.max_files = 30, .max_space = 100 * BLOCK, .auto_delete = true});
+    do_everything(s,
+                  (QuotaOptions){.max_files = 30, .max_space = 100 * BLOCK, .auto_delete = true});
     g_assert_cmpuint(share_measure(s).files, <=, 30);
 }
 
