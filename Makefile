@@ -31,7 +31,7 @@ COVERAGE ?=
 BUILD    ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(COVERAGE),-coverage)
 
 CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
-PKGS     := glib-2.0 xencontrol xengnttab xenevtchn xenstore
+PKGS     := glib-2.0 libseccomp xencontrol xengnttab xenevtchn xenstore
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 WERROR   ?=
@@ -69,6 +69,18 @@ $(BUILD)/xen-9pfsd: $(DAEMON_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The system calls of a worker, out of the comments beside the code that makes them.
+SYSCALLS        := $(BUILD)/generated/xen-9pfs/syscalls.h
+SYSCALL_SOURCES := $(wildcard common/*.[ch] protocol/*.[ch] xen-9pfs/*.[ch])
+
+$(SYSCALLS): xen-9pfs/collect-syscalls $(SYSCALL_SOURCES)
+	@mkdir -p $(@D)
+	@xen-9pfs/collect-syscalls '$(SANITIZE)' $(SYSCALL_SOURCES) > $@.new
+	@mv $@.new $@
+
+$(BUILD)/xen-9pfs/sandbox.o: $(SYSCALLS)
+$(BUILD)/xen-9pfs/sandbox.o: ALL_CFLAGS += -I$(BUILD)/generated
 
 # Tests. Each of these adds its programs to TESTS; scripts need none of the variants.
 TESTS :=

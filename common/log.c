@@ -8,7 +8,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+/* #syscalls write sendto getpid */
 
 enum { LINE_MAX_BYTES = 1024, ESCAPE_MAX_BYTES = 128 };
 
@@ -16,7 +21,11 @@ static struct {
     LogTarget target;
     int max_priority;
     char device[48]; /* "domain 3 device 0: ", or empty */
-} logger = {.target = LOG_TARGET_STDERR, .max_priority = LOG_INFO};
+    pid_t pid;       /* 0: getpid()'s */
+    int socket;      /* LOG_TARGET_SOCKET: to the system log, or -1 */
+    void (*relay)(int priority, const char *line, void *context);
+    void *relay_context;
+} logger = {.target = LOG_TARGET_STDERR, .max_priority = LOG_INFO, .socket = -1};
 
 static const struct {
     const char *name;
@@ -26,12 +35,41 @@ static const struct {
     {"info", LOG_INFO}, {"debug", LOG_DEBUG},
 };
 
+static int connect_syslog(void)
+{
+    const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 void log_init(LogTarget target, int max_priority)
 {
     logger.target = target;
     logger.max_priority = max_priority;
+    if (target == LOG_TARGET_SOCKET)
+        logger.socket = connect_syslog();
     if (target == LOG_TARGET_SYSLOG)
         openlog("xen-9pfsd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void log_set_pid(pid_t pid)
+{
+    logger.pid = pid;
+}
+
+void log_set_relay(void (*relay)(int priority, const char *line, void *context), void *context)
+{
+    logger.relay = relay;
+    logger.relay_context = context;
+}
+
+static int shown_pid(void)
+{
+    return (int)(logger.pid ? logger.pid : getpid());
 }
 
 int log_parse_level(const char *name)
@@ -66,13 +104,30 @@ void log_set_device(unsigned domid, unsigned devid)
 static void write_stderr(int priority, const char *text)
 {
     char line[LINE_MAX_BYTES + 64];
-    int length = snprintf(line, sizeof(line), "xen-9pfsd[%d]: %s: %s\n", (int)getpid(),
+    int length = snprintf(line, sizeof(line), "xen-9pfsd[%d]: %s: %s\n", shown_pid(),
                           log_level_name(priority), text);
     size_t size = MIN((size_t)length, sizeof(line) - 1);
 
     line[size - 1] = '\n';
     ssize_t written = write(STDERR_FILENO, line, size);
     (void)written;
+}
+
+/* Sends a line as syslog(3) does. The C library's function is of no use to a process that has locked
+ * itself in: when the system log was restarted, it opens another socket. */
+static bool write_socket(int priority, const char *text)
+{
+    char line[LINE_MAX_BYTES + 64];
+    char date[32];
+    time_t now = time(NULL);
+    struct tm local;
+    int length;
+
+    localtime_r(&now, &local);
+    strftime(date, sizeof(date), "%h %e %T", &local);
+    length = snprintf(line, sizeof(line), "<%d>%s xen-9pfsd[%d]: %s", LOG_DAEMON | priority, date,
+                      shown_pid(), text);
+    return send(logger.socket, line, MIN((size_t)length, sizeof(line) - 1), MSG_NOSIGNAL) >= 0;
 }
 
 static void write_line(int priority, const char *device, const char *format, va_list args)
@@ -83,8 +138,10 @@ static void write_line(int priority, const char *device, const char *format, va_
     vsnprintf(text + used, sizeof(text) - used, format, args);
     if (logger.target == LOG_TARGET_SYSLOG)
         syslog(priority, "%s", text);
-    else
+    else if (logger.target == LOG_TARGET_STDERR)
         write_stderr(priority, text);
+    else if (!write_socket(priority, text) && logger.relay)
+        logger.relay(priority, text, logger.relay_context);
 }
 
 void log_line(int priority, const char *format, ...)

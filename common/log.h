@@ -15,11 +15,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <syslog.h>
 
 typedef enum LogTarget {
     LOG_TARGET_STDERR,
     LOG_TARGET_SYSLOG,
+    LOG_TARGET_SOCKET, /* syslog, through one socket that is opened now and never again */
 } LogTarget;
 
 /* A budget of lines for one kind of event: at most LOG_LIMIT_BURST lines in LOG_LIMIT_SECONDS,
@@ -37,6 +39,13 @@ enum { LOG_LIMIT_BURST = 5, LOG_LIMIT_SECONDS = 60 };
 /* Chooses where lines go and drops those above `max_priority` (LOG_ERR ... LOG_DEBUG, syslog(3)).
  * Before the first call lines up to LOG_INFO go to standard error. */
 void log_init(LogTarget target, int max_priority);
+
+/* The number that lines bear when it is not getpid()'s. */
+void log_set_pid(pid_t pid);
+
+/* Who gets the lines that LOG_TARGET_SOCKET cannot take, because no system log listens, or another
+ * one than when the socket was opened. Any thread may call `relay`, which may not log. */
+void log_set_relay(void (*relay)(int priority, const char *line, void *context), void *context);
 
 /* The priority named `name` ("error", "warning", "notice", "info", "debug"), or -1. */
 int log_parse_level(const char *name);

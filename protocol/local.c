@@ -51,6 +51,8 @@ static const FsOps local_ops = {
     .name = local_name,
 };
 
+/* #syscalls openat2 openat statx fstatfs setfsuid setfsgid fchownat */
+
 LocalFs *local_fs(const FsNode *node)
 {
     return (LocalFs *)node->fs;
@@ -385,18 +387,34 @@ static void seal_export(int fd)
         log_notice("the read-only export's mount stays writable: %s", g_strerror(errno));
 }
 
-/* Opens the export: as a mount of our own where we may make one, so that its root is a root. */
-static int open_export(LocalFs *fs, const char *path)
+/* Opens a directory: as a mount of our own where we may make one, so that its root is a root. */
+static int open_contained(const char *path, unsigned flags, bool *contained)
 {
     int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
-                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 
-    fs->contained = fd >= 0;
-    if (fd >= 0 && fs->options.readonly)
-        seal_export(fd);
+    *contained = fd >= 0;
     if (fd < 0)
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+static int open_export(LocalFs *fs, const char *path)
+{
+    int fd = open_contained(path, AT_RECURSIVE, &fs->contained);
+
+    if (fs->contained && fs->options.readonly)
+        seal_export(fd);
+    return fd;
+}
+
+/* Opens /proc/self/fd. From a mount of it alone ".." leads nowhere: not to this process's memory,
+ * not to other processes. */
+static int open_proc(void)
+{
+    bool contained;
+
+    return open_contained("/proc/self/fd", 0, &contained);
 }
 
 static int identify_root(LocalFs *fs)
@@ -436,9 +454,9 @@ static int open_all(LocalFs *fs, const char *path, const char **why)
     if (error)
         return error;
     *why = "cannot open /proc/self/fd";
-    fs->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    fs->proc_fd = open_proc();
     if (fs->proc_fd < 0)
-        return -errno;
+        return fs->proc_fd;
     fs->has_xattrat = local_has_xattrat(fs->proc_fd, fs->root_fd);
     *why = "security_model=mapped-xattr needs a file system with user.* attributes";
     if (fs->options.model == MODEL_MAPPED_XATTR && !local_has_user_xattrs(fs))
@@ -470,6 +488,11 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
     local_quota_begin(new);
     *fs = &new->base;
     return 0;
+}
+
+int local_fs_root(const Fs *fs)
+{
+    return ((const LocalFs *)fs)->root_fd;
 }
 
 void local_fs_free(Fs *base)

@@ -19,6 +19,10 @@
  * text that says which step failed. */
 int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const char **why);
 
+/* The descriptor of the export's root, which the file system keeps. When the system allowed it, it
+ * is the root of a detached mount of its own, with what is mounted below: see open_tree(2). */
+int local_fs_root(const Fs *fs);
+
 /* Frees a file system none of whose nodes is left. */
 void local_fs_free(Fs *fs);
 

@@ -8,6 +8,8 @@
 
 #include "protocol/local_internal.h"
 
+/* #syscalls statx fchownat fchmodat ftruncate utimensat readlinkat fstatfs */
+
 int local_getattr(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid)
 {
     FsAttr own;

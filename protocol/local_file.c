@@ -17,6 +17,8 @@ enum {
     CREATE_ATTEMPTS = 8,
 };
 
+/* #syscalls openat2 preadv2 pwrite64 fsync fdatasync lseek getdents64 */
+
 /* An open file of `node`; takes over `fd` unless it is the node's own. */
 static FsFile *new_file(FsNode *node, int fd)
 {

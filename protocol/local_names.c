@@ -14,6 +14,8 @@
 
 #define REMOVED_MARK " (deleted)"
 
+/* #syscalls openat openat2 readlinkat mkdirat mknodat symlinkat linkat unlinkat renameat renameat2 */
+
 static int result_of(int returned)
 {
     return returned == 0 ? 0 : -errno;

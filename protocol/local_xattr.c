@@ -21,19 +21,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "common/syscall_numbers.h"
 #include "protocol/local_internal.h"
-
-/* The numbers are the same on every architecture. */
-#ifndef SYS_setxattrat
-#define SYS_setxattrat    463
-#define SYS_getxattrat    464
-#define SYS_listxattrat   465
-#define SYS_removexattrat 466
-#endif
 
 /* The kernel's struct xattr_args. */
 typedef struct XattrArgs {
@@ -41,6 +33,10 @@ typedef struct XattrArgs {
     uint32_t size;
     uint32_t flags;
 } XattrArgs;
+
+/* #syscalls getxattrat listxattrat setxattrat removexattrat
+ * Before Linux 6.13; enter_proc()'s unshare is in sandbox.c, with its argument:
+ * #syscalls getxattr listxattr setxattr removexattr fchdir */
 
 bool local_has_xattrat(int proc_fd, int fd)
 {

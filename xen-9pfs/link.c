@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* #syscalls sendto recvfrom */
+
 bool link_setup_equal(const LinkSetup *a, const LinkSetup *b)
 {
     if (a->domid != b->domid || a->devid != b->devid || a->n_rings != b->n_rings)

@@ -15,6 +15,8 @@
  *         <------------------------------- READY | FAILED (text)
  *         STOP --------------------------->       the worker lets go of everything and exits
  *         <------------------------------- FAILED (text) at any time: the device must be closed
+ *         <------------------------------- LOG (text) at any time: for the log, which the worker has
+ *                                          no way to any more
  *         <------------------------------- end of file: the worker is gone
  *
  * Both ends run the same build or neighbouring versions of it; LINK_VERSION changes when the
@@ -31,7 +33,7 @@
 #include "protocol/export_options.h"
 
 enum {
-    LINK_VERSION = 2,
+    LINK_VERSION = 3,
     LINK_LISTEN_FD = 3,
     LINK_MAX_RINGS = 8,
     LINK_TEXT_SIZE = 512,
@@ -54,6 +56,7 @@ typedef enum LinkType {
     LINK_READY,
     LINK_FAILED,
     LINK_STOP,
+    LINK_LOG,
 } LinkType;
 
 typedef enum LinkState {
@@ -66,9 +69,10 @@ typedef struct LinkMessage {
     uint32_t version;          /* LINK_VERSION */
     uint32_t type;             /* LinkType */
     uint32_t state;            /* LinkState, in HELLO */
-    int32_t pid;               /* the worker's process id, in HELLO */
+    int32_t priority;          /* of the text, in LOG: a syslog(3) priority */
     LinkSetup setup;           /* in SETUP, and in HELLO unless LINK_STATE_EMPTY */
-    char text[LINK_TEXT_SIZE]; /* what went wrong, in FAILED, and in HELLO with LINK_STATE_FAILED */
+    char text[LINK_TEXT_SIZE]; /* what went wrong, in FAILED, and in HELLO with LINK_STATE_FAILED;
+                                * in LOG a line, cut to this size */
 } LinkMessage;
 
 /* True when both describe the same export to the same frontend over the same rings. Other options

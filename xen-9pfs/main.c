@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     switch (options_parse(&options, argc, argv)) {
     case OPTIONS_RUN:
-        status = options.worker ? worker_main() : supervise(&options);
+        status = options.worker ? worker_main(&options.sandbox) : supervise(&options);
         break;
     case OPTIONS_DONE:
         break;

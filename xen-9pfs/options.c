@@ -12,6 +12,8 @@
 #define DEFAULT_KINDS     "xen_9pfs"
 #define DEFAULT_LOG_LEVEL "info"
 #define DEFAULT_RUN_DIR   "/run/xen-9pfs"
+#define DEFAULT_SANDBOX   "full"
+#define DEFAULT_SECCOMP   "kill"
 
 static const char summary[] =
     "Serves directories of this domain to Xen guests over 9P. Started by the toolstack without\n"
@@ -24,6 +26,9 @@ typedef struct RawOptions {
     char *kinds;
     char *run_dir;
     char *config;
+    char *sandbox;
+    char *seccomp;
+    gboolean trusted_xattr;
 } RawOptions;
 
 static void raw_options_deinit(RawOptions *raw)
@@ -32,6 +37,8 @@ static void raw_options_deinit(RawOptions *raw)
     g_free(raw->kinds);
     g_free(raw->run_dir);
     g_free(raw->config);
+    g_free(raw->sandbox);
+    g_free(raw->seccomp);
 }
 
 /* The part of `--help` about the keys of the configuration file. The caller frees it. */
@@ -59,6 +66,14 @@ static gboolean parse_table(Options *options, RawOptions *raw, int *argc, char *
          "error, warning, notice, info or debug (default " DEFAULT_LOG_LEVEL ")", "LEVEL"},
         {"run-dir", 0, 0, G_OPTION_ARG_FILENAME, &raw->run_dir,
          "Folder of the lock and the workers' sockets (default " DEFAULT_RUN_DIR ")", "DIR"},
+        {"sandbox", 0, 0, G_OPTION_ARG_STRING, &raw->sandbox,
+         "How workers lock themselves in: full, no-namespaces or off (default " DEFAULT_SANDBOX ")",
+         "LEVEL"},
+        {"seccomp", 0, 0, G_OPTION_ARG_STRING, &raw->seccomp,
+         "On a system call that workers must not make: kill or log (default " DEFAULT_SECCOMP ")",
+         "ACTION"},
+        {"trusted-xattr", 0, 0, G_OPTION_ARG_NONE, &raw->trusted_xattr,
+         "Let guests have trusted.* and all of security.*; workers keep CAP_SYS_ADMIN", NULL},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &raw->version, "Print the version and exit", NULL},
         {"worker", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->worker, NULL, NULL},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
@@ -106,6 +121,19 @@ static OptionsResult G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
     return OPTIONS_BAD;
 }
 
+static OptionsResult check_sandbox(Sandbox *sandbox, const RawOptions *raw)
+{
+    const char *level = raw->sandbox != NULL ? raw->sandbox : DEFAULT_SANDBOX;
+    const char *calls = raw->seccomp != NULL ? raw->seccomp : DEFAULT_SECCOMP;
+
+    if (!sandbox_parse_level(level, &sandbox->level))
+        return complain("--sandbox is full, no-namespaces or off, not \"%s\"", level);
+    if (!sandbox_parse_calls(calls, &sandbox->calls))
+        return complain("--seccomp is kill or log, not \"%s\"", calls);
+    sandbox->trusted_xattr = raw->trusted_xattr;
+    return OPTIONS_RUN;
+}
+
 /* Checks what was given and turns it into the types the daemon works with. */
 static OptionsResult check(Options *options, const RawOptions *raw)
 {
@@ -127,7 +155,7 @@ static OptionsResult check(Options *options, const RawOptions *raw)
     options->run_dir = g_canonicalize_filename(run_dir, NULL);
     options->config = g_canonicalize_filename(config, NULL);
     options->config_needed = raw->config != NULL;
-    return OPTIONS_RUN;
+    return check_sandbox(&options->sandbox, raw);
 }
 
 OptionsResult options_parse(Options *options, int argc, char **argv)

@@ -10,6 +10,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "xen-9pfs/sandbox.h"
+
 typedef struct Options {
     gboolean foreground;
     gboolean worker; /* hidden: this process is a worker, see worker.h */
@@ -18,6 +20,7 @@ typedef struct Options {
     char *run_dir;   /* an absolute path */
     char *config;    /* the configuration file, likewise */
     bool config_needed; /* it was named, so that it must exist */
+    Sandbox sandbox; /* of the workers */
 } Options;
 
 /* What options_parse() found. */

@@ -38,6 +38,7 @@ struct Process {
     struct sockaddr_un address;
     char *reason;
     char *ending;
+    LogLimit lines; /* that the worker asks us to log */
     LinkSetup setup;
     ProcessChanged changed;
     void *data;
@@ -56,16 +57,31 @@ static void change_state(Process *process, ProcessState state)
     process->changed(process->data);
 }
 
-/* Remembers the first reason: later ones follow from it. Control characters cannot spoil a log. */
-static void set_reason(Process *process, const char *reason)
+/* Control characters cannot spoil a log. */
+static char *copy_printable(const char *text)
 {
-    if (process->reason != NULL || reason[0] == '\0')
-        return;
-    process->reason = g_strdup(reason);
-    for (char *c = process->reason; *c != '\0'; c++) {
+    char *copy = g_strdup(text);
+
+    for (char *c = copy; *c != '\0'; c++) {
         if (g_ascii_iscntrl(*c))
             *c = '?';
     }
+    return copy;
+}
+
+/* Remembers the first reason: later ones follow from it. */
+static void set_reason(Process *process, const char *reason)
+{
+    if (process->reason == NULL && reason[0] != '\0')
+        process->reason = copy_printable(reason);
+}
+
+/* Logs a line for a worker that cannot: it is as trustworthy as its guest. */
+static void log_for_worker(Process *process, const LinkMessage *message)
+{
+    g_autofree char *line = copy_printable(message->text);
+
+    log_limited(&process->lines, CLAMP(message->priority, LOG_ERR, LOG_DEBUG), "%s", line);
 }
 
 static void fail(Process *process, const char *reason)
@@ -147,6 +163,9 @@ static void on_message(Process *process, const LinkMessage *message)
     case LINK_FAILED:
         fail(process, message->text);
         break;
+    case LINK_LOG:
+        log_for_worker(process, message);
+        break;
     default:
         fail(process, "it sent a message of an unknown type");
         break;
@@ -203,8 +222,12 @@ static char *describe_ending(const Process *process)
         return g_strdup_printf("has ended, its status is unknown (%s)", g_strerror(errno));
     if (info.si_code == CLD_EXITED)
         return g_strdup_printf("exited with status %d", info.si_status);
-    return g_strdup_printf("was killed by signal %d (%s)", info.si_status,
-                           g_strsignal(info.si_status));
+    return g_strdup_printf("was killed by signal %d (%s)%s", info.si_status,
+                           g_strsignal(info.si_status),
+                           info.si_status == SIGSYS
+                               ? ", for a system call that the sandbox forbids and the kernel's "
+                                 "log names"
+                               : "");
 }
 
 static gboolean on_exit_of_worker(gint fd, GIOCondition condition, gpointer data)
@@ -231,6 +254,7 @@ static Process *process_new(const ProcessHost *host, const char *name, ProcessCh
     process->state = PROCESS_STARTING;
     process->link = -1;
     process->pidfd = -1;
+    log_limit_init(&process->lines);
     process->changed = changed;
     process->data = data;
     process->address.sun_family = AF_UNIX;
@@ -246,6 +270,7 @@ void process_free(Process *process)
     hang_up(process);
     if (process->pidfd >= 0)
         close(process->pidfd);
+    log_limit_deinit(&process->lines);
     g_free(process->reason);
     g_free(process->ending);
     g_free(process);
@@ -310,9 +335,15 @@ static char **worker_environment(const ProcessHost *host)
 
 /* Forks and executes this program once more, with nothing but `listener` and perhaps standard
  * error inherited. */
-static bool spawn_worker(Process *process, const ProcessHost *host, int listener, GError **error)
+static bool execute_worker(Process *process, const ProcessHost *host, int listener, GError **error)
 {
-    static const char *const argv[] = {"/proc/self/exe", "xen-9pfsd", "--worker", NULL};
+    const Sandbox *sandbox = &host->sandbox;
+    g_autofree char *level = g_strconcat("--sandbox=", sandbox_level_name(sandbox->level), NULL);
+    g_autofree char *calls = g_strconcat("--seccomp=", sandbox_calls_name(sandbox->calls), NULL);
+    const char *const argv[] = {
+        "/proc/self/exe", "xen-9pfsd", "--worker", level, calls,
+        sandbox->trusted_xattr ? "--trusted-xattr" : NULL, NULL,
+    };
     static const int target = LINK_LISTEN_FD;
     g_auto(GStrv) environment = worker_environment(host);
     GSpawnFlags flags =
@@ -324,6 +355,25 @@ static bool spawn_worker(Process *process, const ProcessHost *host, int listener
     return g_spawn_async_with_pipes_and_fds("/", argv, (const char *const *)environment, flags,
                                             prepare_child, NULL, -1, -1, -1, &listener, &target, 1,
                                             &process->pid, NULL, NULL, NULL, error);
+}
+
+/* The same, in a pid namespace of its own unless that is not wanted. */
+static bool spawn_worker(Process *process, const ProcessHost *host, int listener, GError **error)
+{
+    bool spawned;
+    int spawn;
+
+    if (host->sandbox.level != SANDBOX_FULL)
+        return execute_worker(process, host, listener, error);
+    spawn = sandbox_begin_spawn();
+    if (spawn < 0) {
+        errno = -spawn;
+        return set_errno_error(error, "cannot make a pid namespace, without which there is "
+                                      "--sandbox=no-namespaces");
+    }
+    spawned = execute_worker(process, host, listener, error);
+    sandbox_end_spawn(spawn);
+    return spawned;
 }
 
 /* From here on the process is watched. Returns false with errno set. */

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "xen-9pfs/link.h"
+#include "xen-9pfs/sandbox.h"
 
 typedef struct Process Process;
 
@@ -34,6 +35,7 @@ typedef struct ProcessHost {
     const char *run_dir;
     int log_level;   /* syslog(3) priority */
     bool foreground; /* workers log to the supervisor's standard error, not to syslog */
+    Sandbox sandbox; /* how they lock themselves in */
 } ProcessHost;
 
 /* False when the run folder's name leaves no room for that of a socket. */

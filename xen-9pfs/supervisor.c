@@ -410,7 +410,8 @@ static void supervisor_init(Supervisor *supervisor, const Options *options)
     supervisor->host = (DeviceHost){
         .process = {.run_dir = options->run_dir,
                     .log_level = options->log_level,
-                    .foreground = options->foreground},
+                    .foreground = options->foreground,
+                    .sandbox = options->sandbox},
         .config = options->config,
         .config_needed = options->config_needed,
         .wake = wake,

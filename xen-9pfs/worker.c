@@ -10,12 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,7 +25,12 @@
 #include "protocol/session.h"
 #include "xen-9pfs/link.h"
 #include "xen-9pfs/ring.h"
+#include "xen-9pfs/sandbox.h"
 #include "xen-9pfs/spin.h"
+
+/* #syscalls accept4 close poll ppoll read write
+ * malloc_trim(), xengnttab_unmap() and others give memory back:
+ * #syscalls munmap madvise */
 
 enum {
     TAKE_BUDGET = 32,         /* requests of one ring before the next has its turn */
@@ -38,9 +43,11 @@ enum {
 };
 
 typedef struct Worker {
+    Sandbox sandbox;
     int listen_fd;
-    int link_fd; /* -1 without a supervisor */
-    int wake_fd; /* an eventfd that other threads write to */
+    pthread_mutex_t link_lock; /* other threads log through the link */
+    int link_fd;               /* -1 without a supervisor; changed by the main thread only */
+    int wake_fd;               /* an eventfd that other threads write to */
     LinkState state;
     LinkSetup setup;
     char failure[LINK_TEXT_SIZE];
@@ -64,23 +71,43 @@ typedef struct Worker {
  * The supervisor
  */
 
+/* Talks to another supervisor from now on, or to none (-1). */
+static void change_link(Worker *w, int fd)
+{
+    pthread_mutex_lock(&w->link_lock);
+    if (w->link_fd >= 0)
+        close(w->link_fd);
+    w->link_fd = fd;
+    pthread_mutex_unlock(&w->link_lock);
+}
+
 static void send_message(Worker *w, LinkType type)
 {
     LinkMessage message = {
         .version = LINK_VERSION,
         .type = type,
         .state = w->state,
-        .pid = getpid(),
         .setup = w->setup,
     };
 
     if (w->link_fd < 0)
         return;
     g_strlcpy(message.text, w->failure, sizeof(message.text));
-    if (link_send(w->link_fd, &message) < 0) {
-        close(w->link_fd);
-        w->link_fd = -1;
-    }
+    if (link_send(w->link_fd, &message) < 0)
+        change_link(w, -1);
+}
+
+/* Has the supervisor log a line that could not be logged here. Any thread. */
+static void send_line(int priority, const char *line, void *context)
+{
+    Worker *w = context;
+    LinkMessage message = {.version = LINK_VERSION, .type = LINK_LOG, .priority = priority};
+
+    g_strlcpy(message.text, line, sizeof(message.text));
+    pthread_mutex_lock(&w->link_lock);
+    if (w->link_fd >= 0)
+        link_send(w->link_fd, &message); /* a supervisor that is gone cannot be told */
+    pthread_mutex_unlock(&w->link_lock);
 }
 
 /* The device cannot go on; the supervisor closes it and ends this process. */
@@ -105,9 +132,7 @@ static void accept_supervisor(Worker *w)
 
     if (fd < 0)
         return;
-    if (w->link_fd >= 0)
-        close(w->link_fd);
-    w->link_fd = fd;
+    change_link(w, fd);
     send_message(w, LINK_HELLO);
 }
 
@@ -139,8 +164,7 @@ static void receive_messages(Worker *w)
             handle_message(w, &message);
             continue;
         }
-        close(w->link_fd);
-        w->link_fd = -1;
+        change_link(w, -1);
         if (w->state != LINK_STATE_READY)
             w->stopping = true; /* there is nothing that a later supervisor could adopt */
     }
@@ -177,20 +201,7 @@ static bool open_xen(Worker *w)
     return true;
 }
 
-static bool open_export(Worker *w)
-{
-    const char *why;
-    int error;
-
-    error = local_fs_new(w->setup.path, &w->setup.options, &w->fs, &why);
-    if (error) {
-        fail(w, "%s: %s: %s", w->setup.path, why, g_strerror(-error));
-        return false;
-    }
-    return true;
-}
-
-static bool open_rings(Worker *w)
+static bool map_rings(Worker *w)
 {
     for (unsigned i = 0; i < w->setup.n_rings; i++) {
         RingPeer peer = {
@@ -208,9 +219,44 @@ static bool open_rings(Worker *w)
             return false;
         }
         w->rings[w->n_rings++] = ring;
-        session_add_channel(w->session, ring_channel(ring));
     }
     return true;
+}
+
+static bool open_export(Worker *w)
+{
+    const char *why;
+    int error = local_fs_new(w->setup.path, &w->setup.options, &w->fs, &why);
+
+    if (error)
+        fail(w, "%s: %s: %s", w->setup.path, why, g_strerror(-error));
+    return error == 0;
+}
+
+/* Reports how a phase of the sandbox went. */
+static bool check_phase(Worker *w, int error)
+{
+    if (error)
+        fail(w, "%s (%s); xen-9pfsd(8) tells of --sandbox", w->sandbox.why, g_strerror(-error));
+    return error == 0;
+}
+
+/* Opens the export and locks this process in with it. */
+static bool enter_export(Worker *w)
+{
+    const ExportOptions *options = &w->setup.options;
+
+    return check_phase(w, sandbox_leave_namespaces(&w->sandbox)) && open_export(w) &&
+           check_phase(w, sandbox_enter_root(&w->sandbox, local_fs_root(w->fs),
+                                             options->readonly)) &&
+           check_phase(w, sandbox_drop_capabilities(&w->sandbox, options->model));
+}
+
+static void open_session(Worker *w)
+{
+    w->session = session_new(w->fs, &w->setup.options, &session_default_limits, wake, w);
+    for (unsigned i = 0; i < w->n_rings; i++)
+        session_add_channel(w->session, ring_channel(w->rings[i]));
 }
 
 static void start_serving(Worker *w, const LinkSetup *setup)
@@ -225,10 +271,11 @@ static void start_serving(Worker *w, const LinkSetup *setup)
     log_set_device(setup->domid, setup->devid);
     g_snprintf(title, sizeof(title), "9pfs %u.%u", setup->domid, setup->devid);
     prctl(PR_SET_NAME, title);
-    if (!open_xen(w) || !open_export(w))
+    if (!open_xen(w) || !map_rings(w) || !enter_export(w))
         return;
-    w->session = session_new(w->fs, &setup->options, &session_default_limits, wake, w);
-    if (!open_rings(w))
+    open_session(w);
+    sandbox_warm_up();
+    if (!check_phase(w, sandbox_forbid_calls(&w->sandbox)))
         return;
     w->state = LINK_STATE_READY;
     send_message(w, LINK_READY);
@@ -412,41 +459,62 @@ static void serve(Worker *w)
  * The process
  */
 
-static void start_log(void)
+/* In a pid namespace of its own this process does not know the number that others know it by; the
+ * system's /proc does. */
+static pid_t outer_pid(void)
+{
+    g_autofree char *number = g_file_read_link("/proc/self", NULL);
+
+    return number ? atoi(number) : getpid();
+}
+
+static void start_log(Worker *w)
 {
     const char *target = g_getenv("XEN_9PFS_LOG_TARGET");
     const char *level = g_getenv("XEN_9PFS_LOG_LEVEL");
     int priority = level ? log_parse_level(level) : -1;
 
-    log_init(target && strcmp(target, "syslog") == 0 ? LOG_TARGET_SYSLOG : LOG_TARGET_STDERR,
+    log_init(target && strcmp(target, "syslog") == 0 ? LOG_TARGET_SOCKET : LOG_TARGET_STDERR,
              priority >= 0 ? priority : LOG_INFO);
+    log_set_pid(outer_pid());
+    log_set_relay(send_line, w);
 }
 
-/* Keeps nothing that came from the supervisor but the link and standard streams; no core dump with
- * a guest's data; as many descriptors as the system allows. */
-static void restrict_process(void)
+static void end_on_signal(int number)
 {
-    struct rlimit none = {0, 0};
-    struct rlimit files;
+    _exit(128 + number);
+}
 
-    if (close_range(LINK_LISTEN_FD + 1, ~0U, 0) != 0)
-        log_warning("cannot close inherited descriptors: %s", g_strerror(errno));
-    setrlimit(RLIMIT_CORE, &none);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+/* The first process of a pid namespace is spared the default effect of signals: those that end a
+ * daemon need a handler to end this one, lest it holds up the system's shutdown. */
+static void handle_signals(void)
+{
+    static const int end_signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(end_signals); i++)
+        signal(end_signals[i], end_on_signal);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
 }
 
-int worker_main(void)
+int worker_main(const Sandbox *sandbox)
 {
     Worker w = {
-        .listen_fd = LINK_LISTEN_FD, .link_fd = -1, .wake_fd = -1, .state = LINK_STATE_EMPTY};
+        .sandbox = *sandbox,
+        .listen_fd = LINK_LISTEN_FD,
+        .link_lock = PTHREAD_MUTEX_INITIALIZER,
+        .link_fd = -1,
+        .wake_fd = -1,
+        .state = LINK_STATE_EMPTY,
+    };
+    int error = sandbox_limit_process(&w.sandbox, LINK_LISTEN_FD);
 
-    restrict_process();
-    start_log();
+    handle_signals();
+    start_log(&w);
+    if (error) {
+        log_error("a worker cannot start: %s: %s", w.sandbox.why, g_strerror(-error));
+        return EXIT_FAILURE;
+    }
     w.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w.wake_fd < 0 || fcntl(w.listen_fd, F_SETFL, O_NONBLOCK) != 0) {
         log_error("a worker cannot start: %s", g_strerror(errno));

@@ -9,8 +9,10 @@
 #ifndef XEN_9PFS_WORKER_H
 #define XEN_9PFS_WORKER_H
 
-/* Runs the worker to its end. Returns the process's exit status: 0 after STOP, 1 when it could
- * not be set up at all. */
-int worker_main(void);
+#include "xen-9pfs/sandbox.h"
+
+/* Runs the worker to its end, locked in as `sandbox` says. Returns the process's exit status: 0
+ * after STOP, 1 when it could not be set up at all. */
+int worker_main(const Sandbox *sandbox);
 
 #endif
