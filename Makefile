@@ -55,6 +55,10 @@ ifneq ($(COVERAGE),)
 $(COMMON_OBJS) $(PROTOCOL_OBJS) $(DAEMON_OBJS): ALL_CFLAGS += --coverage -fprofile-update=atomic
 LDFLAGS       += --coverage
 endif
+# AddressSanitizer has to know that it cannot trace a worker that has locked itself in.
+ifneq ($(findstring address,$(SANITIZE)),)
+DAEMON_OBJS   += $(BUILD)/tests/lib/asan_leaks.o
+endif
 
 # ThreadSanitizer has to see what GLib's own locks order.
 TSAN_OBJS     := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/lib/tsan_glib.o)

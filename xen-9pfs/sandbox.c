@@ -400,6 +400,9 @@ static const CallRule call_rules[] = {
     {__NR_clone, 0, THREAD_FLAGS | NAMESPACE_FLAGS, THREAD_FLAGS},
     {__NR_unshare, 0, INT_BITS, CLONE_FS}, /* protocol/local_xattr.c */
     {__NR_prctl, 0, INT_BITS, PR_SET_NAME},
+#ifdef __SANITIZE_ADDRESS__
+    {__NR_prctl, 0, INT_BITS, PR_GET_SECCOMP}, /* tests/lib/asan_leaks.c */
+#endif
     /* Nothing that sends signals (F_SETOWN) or lends to others (F_SETLEASE, F_NOTIFY). */
     {__NR_fcntl, 1, INT_BITS, F_GETFD},
     {__NR_fcntl, 1, INT_BITS, F_SETFD},

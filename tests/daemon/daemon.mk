@@ -5,12 +5,19 @@
 DAEMON_TEST_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/daemon/test_%.c, \
                       $(wildcard tests/daemon/*.c)))
 INTEGRITY_TESTS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/integrity/test_*.c))
-DAEMON_TESTS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/daemon/test_*.c tests/ring/test_*.c)) \
-                    $(INTEGRITY_TESTS)
-TESTS            += $(STANDIN_TESTS) $(FRONTEND_TESTS) $(DAEMON_TESTS)
+SANDBOX_TEST     := $(BUILD)/tests/daemon/test_sandbox
+DAEMON_TESTS     := $(filter-out $(SANDBOX_TEST), $(INTEGRITY_TESTS) \
+                      $(patsubst %.c,$(BUILD)/%,$(wildcard tests/daemon/test_*.c tests/ring/test_*.c)))
+TESTS            += $(STANDIN_TESTS) $(FRONTEND_TESTS) $(DAEMON_TESTS) $(SANDBOX_TEST)
 
 $(DAEMON_TESTS): $(BUILD)/%: $(BUILD)/%.o $(DAEMON_TEST_OBJS) $(TSAN_OBJS) $(FRONTEND) \
                  | $(STANDIN_FILES)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(FRONTEND) $(STANDIN_TEST_LIBS)
 
 $(BUILD)/tests/ring/test_hostile: $(BUILD)/tests/fuzz/fuzz_message.o
+
+# This one goes through the phases of the sandbox itself.
+SANDBOX_TEST_LIBS := $(shell pkg-config --libs glib-2.0 libseccomp 2>/dev/null) -pthread
+
+$(SANDBOX_TEST): $(SANDBOX_TEST).o $(BUILD)/xen-9pfs/sandbox.o $(PROTOCOL_OBJS) $(COMMON_OBJS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_TEST_LIBS)
