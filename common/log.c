@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* #syscalls write sendto getpid */
+/* #syscalls write getpid
+ * send() is in sandbox.c, without an address. */
 
 enum { LINE_MAX_BYTES = 1024, ESCAPE_MAX_BYTES = 128 };
 
@@ -114,7 +115,8 @@ static void write_stderr(int priority, const char *text)
 }
 
 /* Sends a line as syslog(3) does. The C library's function is of no use to a process that has locked
- * itself in: when the system log was restarted, it opens another socket. */
+ * itself in: when the system log was restarted, it opens another socket. Does not wait for a system
+ * log that is slow. */
 static bool write_socket(int priority, const char *text)
 {
     char line[LINE_MAX_BYTES + 64];
@@ -127,7 +129,8 @@ static bool write_socket(int priority, const char *text)
     strftime(date, sizeof(date), "%h %e %T", &local);
     length = snprintf(line, sizeof(line), "<%d>%s xen-9pfsd[%d]: %s", LOG_DAEMON | priority, date,
                       shown_pid(), text);
-    return send(logger.socket, line, MIN((size_t)length, sizeof(line) - 1), MSG_NOSIGNAL) >= 0;
+    return send(logger.socket, line, MIN((size_t)length, sizeof(line) - 1),
+                MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
 static void write_line(int priority, const char *device, const char *format, va_list args)

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* #syscalls sendto recvfrom */
+/* #syscalls recvfrom
+ * send() is in sandbox.c, without an address. */
 
 bool link_setup_equal(const LinkSetup *a, const LinkSetup *b)
 {

@@ -399,6 +399,7 @@ static const CallRule call_rules[] = {
     {__NR_mprotect, 2, PROT_EXEC, 0},
     {__NR_clone, 0, THREAD_FLAGS | NAMESPACE_FLAGS, THREAD_FLAGS},
     {__NR_unshare, 0, INT_BITS, CLONE_FS}, /* protocol/local_xattr.c */
+    {__NR_sendto, 4, UINT64_MAX, 0},       /* only to whom the log and the link are connected */
     {__NR_prctl, 0, INT_BITS, PR_SET_NAME},
 #ifdef __SANITIZE_ADDRESS__
     {__NR_prctl, 0, INT_BITS, PR_GET_SECCOMP}, /* tests/lib/asan_leaks.c */

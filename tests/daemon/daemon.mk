@@ -16,6 +16,9 @@ $(DAEMON_TESTS): $(BUILD)/%: $(BUILD)/%.o $(DAEMON_TEST_OBJS) $(TSAN_OBJS) $(FRO
 
 $(BUILD)/tests/ring/test_hostile: $(BUILD)/tests/fuzz/fuzz_message.o
 
+# This one plays a worker.
+$(BUILD)/tests/daemon/test_locked_worker: $(BUILD)/xen-9pfs/link.o
+
 # This one goes through the phases of the sandbox itself.
 SANDBOX_TEST_LIBS := $(shell pkg-config --libs glib-2.0 libseccomp 2>/dev/null) -pthread
 

@@ -69,6 +69,8 @@ static void test_bad_options(Fixture *fixture, const void *data)
         {"--backend-kind=", "\"\" is not a list"},
         {"--run-dir=", "--run-dir needs the name of a folder"},
         {"--config=", "--config needs the name of a file"},
+        {"--sandbox=half", "--sandbox is full, no-namespaces or off, not \"half\""},
+        {"--seccomp=off", "--seccomp is kill or log, not \"off\""},
         {"--no-such-option", "Unknown option --no-such-option"},
         {"argument", "unexpected argument \"argument\""},
     };

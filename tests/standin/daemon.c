@@ -122,6 +122,8 @@ StandinDaemon *standin_daemon_start(const char *const *options)
     g_ptr_array_add(argv, g_strdup_printf("--run-dir=%s/run", standin_dir()));
     g_ptr_array_add(argv, g_strdup_printf("--config=%s", config));
     g_ptr_array_add(argv, g_strdup("--log-level=debug"));
+    if (geteuid() != 0) /* who may not make namespaces */
+        g_ptr_array_add(argv, g_strdup("--sandbox=no-namespaces"));
     for (unsigned i = 0; options && options[i]; i++)
         g_ptr_array_add(argv, g_strdup(options[i]));
     g_ptr_array_add(argv, NULL);

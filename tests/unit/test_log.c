@@ -2,7 +2,12 @@
 /* The log: levels, devices, limits, long lines, and strings from guests. */
 #include "common/log.h"
 
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Runs `write_lines` with standard error in a file. Returns what was written. */
@@ -123,6 +128,68 @@ static void test_long_lines(void)
     g_assert_nonnull(strstr(lines[1], "domain 4294967295 device 4294967295: xxx"));
 }
 
+/* A system log at /dev/log, for this process alone. Returns its socket, or -1. */
+static int start_syslog(void)
+{
+    const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/dev", "tmpfs", 0, NULL) != 0 ||
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
+        return -1;
+    return fd;
+}
+
+static void keep_line(int priority, const char *line, void *context)
+{
+    g_snprintf(context, 64, "%d %s", priority, line);
+}
+
+/* Returns the line of the source at which something was not as it should be, or 0. */
+static int use_socket(void)
+{
+    char got[256] = "", relayed[64] = "";
+    int server = start_syslog();
+    GRegex *expected = g_regex_new("^<28>[A-Z][a-z]{2} [ 1-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} "
+                                   "xen-9pfsd\\[4321\\]: one 1$", 0, 0, NULL);
+
+    if (server < 0)
+        return __LINE__;
+    log_init(LOG_TARGET_SOCKET, LOG_INFO);
+    log_set_pid(4321);
+    log_set_relay(keep_line, relayed);
+    log_warning("one %d", 1);
+    if (recv(server, got, sizeof(got) - 1, MSG_DONTWAIT) <= 0 ||
+        !g_regex_match(expected, got, 0, NULL) || relayed[0] != '\0')
+        return __LINE__;
+    close(server); /* as when the system log is restarted */
+    log_notice("two");
+    return strcmp(relayed, "5 two") == 0 ? 0 : __LINE__;
+}
+
+/* To the system log, and when that is gone to whoever was named instead. */
+static void test_socket(void)
+{
+    int status;
+    pid_t pid;
+
+    if (geteuid() != 0) {
+        g_test_skip("only root can have a /dev of its own");
+        return;
+    }
+    pid = fork();
+    if (pid == 0) {
+        int line = use_socket();
+
+        if (line != 0)
+            g_printerr("%s: line %d\n", __FILE__, line);
+        _exit(line != 0);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_cmpint(status, ==, 0);
+}
+
 static void assert_escaped(const char *bytes, size_t size, const char *expected)
 {
     g_autofree char *escaped = log_escape(bytes, size);
@@ -154,5 +221,6 @@ int main(int argc, char **argv)
     g_test_add_func("/log/limit", test_limit);
     g_test_add_func("/log/long-lines", test_long_lines);
     g_test_add_func("/log/escape", test_escape);
+    g_test_add_func("/log/socket", test_socket);
     return g_test_run();
 }
