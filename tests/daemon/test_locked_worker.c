@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -155,6 +157,49 @@ static void test_trusted_xattr(void)
     expect_status(last_worker(&fixture, slot), "CapEff", "00000000882000df");
     finish(&fixture, slot);
     fixture_tear_down(&fixture, NULL);
+}
+
+/* ---- Where the full sandbox cannot be had ---- */
+
+/* As in a container: this process may do what programs that it executes may not. */
+static void drop_admin(void)
+{
+    g_assert_no_errno(prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN));
+}
+
+static void test_unprivileged(void)
+{
+    Fixture fixture;
+    Slot *slot;
+
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+        return;
+    }
+    drop_admin();
+    fixture_set_up(&fixture, NULL);
+    slot = slot_new("xen_9pfs", 1, 0);
+    slot_add(slot, fixture.export, "none");
+    slot_expect(slot, XenbusStateInitWait);
+    slot_offer(slot);
+    slot_expect(slot, XenbusStateClosing);
+    slot_set_frontend(slot, XenbusStateClosed);
+    expect_refused(&fixture, slot, "1 2 5 6",
+                   "cannot make a pid namespace, without which there is --sandbox=no-namespaces");
+    finish(&fixture, slot);
+    fixture_tear_down(&fixture, NULL);
+}
+
+static void test_unprivileged_level(void)
+{
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+        return;
+    }
+    drop_admin();
+    test_no_namespaces();
 }
 
 /* ---- Every operation, with death as the penalty for a forbidden system call ---- */
@@ -406,6 +451,8 @@ int main(int argc, char **argv)
     FIXTURE_TEST("/locked-worker/log-relay", test_log_relay);
     g_test_add_func("/locked-worker/no-namespaces", test_no_namespaces);
     g_test_add_func("/locked-worker/off", test_off);
+    g_test_add_func("/locked-worker/unprivileged", test_unprivileged);
+    g_test_add_func("/locked-worker/unprivileged-level", test_unprivileged_level);
     g_test_add_func("/locked-worker/trusted-xattr", test_trusted_xattr);
     g_test_add_func("/locked-worker/forbidden-call", test_forbidden_call);
     return g_test_run();

@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -56,7 +57,9 @@ typedef struct Cage {
     SecurityModel model;
     bool readonly;
     bool trusted_xattr;
-    bool open; /* any system call may be made */
+    bool root_is_no_mount; /* as on a system that runs from its initial ramdisk */
+    bool log;              /* what is not on the list is only logged */
+    bool open;             /* any system call may be made */
 } Cage;
 
 static Scene scene;
@@ -95,11 +98,17 @@ static void scene_set_up(void)
 {
     g_autofree char *link_path = NULL;
     g_autofree char *device = NULL;
+    g_autofree char *proc = NULL;
 
+    g_assert_no_errno(unshare(CLONE_NEWNS));
+    g_assert_no_errno(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    g_assert_no_errno(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL));
     scene.dir = g_dir_make_tmp("sandbox-XXXXXX", NULL);
     scene.export = g_build_filename(scene.dir, "export", NULL);
     scene.outer = getpid();
+    proc = g_build_filename(scene.dir, "proc", NULL);
     g_assert_no_errno(g_mkdir(scene.export, 0755));
+    g_assert_no_errno(g_mkdir(proc, 0755));
     write_file(scene.dir, "secret", 0644);
     write_file(scene.export, "file", 0644);
     write_file(scene.export, "program", 0755);
@@ -113,7 +122,7 @@ static void scene_set_up(void)
 static void scene_tear_down(void)
 {
     static const char *const files[] = {"export/file", "export/link", "export/program",
-                                        "export/device", "export", "secret"};
+                                        "export/device", "export", "proc", "secret"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
         g_autofree char *path = g_build_filename(scene.dir, files[i], NULL);
@@ -150,12 +159,32 @@ static int lock_in(Sandbox *sandbox, const Cage *cage)
     return error;
 }
 
+/* Makes the scene's folder the root, which is no mount and so cannot be exchanged. */
+static void enter_folder(void)
+{
+    g_autofree char *proc = g_build_filename(scene.dir, "proc", NULL);
+
+    g_assert_no_errno(unshare(CLONE_NEWNS));
+    g_assert_no_errno(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    g_assert_no_errno(mount("proc", proc, "proc", 0, NULL));
+    g_assert_no_errno(chroot(scene.dir));
+    g_assert_no_errno(chdir("/"));
+    scene.export = "/export";
+}
+
 static _Noreturn void run_child(const Cage *cage, Attempt attempt, const void *argument)
 {
-    Sandbox sandbox = {.level = cage->level, .trusted_xattr = cage->trusted_xattr};
-    int error = lock_in(&sandbox, cage);
+    Sandbox sandbox = {
+        .level = cage->level,
+        .calls = cage->log ? SANDBOX_CALLS_LOG : SANDBOX_CALLS_KILL,
+        .trusted_xattr = cage->trusted_xattr,
+    };
+    int error;
     int line;
 
+    if (cage->root_is_no_mount)
+        enter_folder();
+    error = lock_in(&sandbox, cage);
     if (error) {
         log_error("%s: %s", sandbox.why, g_strerror(-error));
         _exit(EXIT_PHASE);
@@ -166,11 +195,10 @@ static _Noreturn void run_child(const Cage *cage, Attempt attempt, const void *a
     _exit(line != 0);
 }
 
-/* Runs `attempt` in a process that is locked in. Returns its status as waitpid() does. */
-static int run_locked(const Cage *cage, Attempt attempt, const void *argument)
+/* Starts a process that locks itself in and then runs `attempt`. */
+static pid_t start_locked(const Cage *cage, Attempt attempt, const void *argument)
 {
     int spawn = cage->level == SANDBOX_FULL ? sandbox_begin_spawn() : -1;
-    int status = -1;
     pid_t pid = fork();
 
     if (pid == 0)
@@ -178,8 +206,21 @@ static int run_locked(const Cage *cage, Attempt attempt, const void *argument)
     if (spawn >= 0)
         sandbox_end_spawn(spawn);
     g_assert_no_errno(pid);
+    return pid;
+}
+
+/* Returns how it ended, as waitpid() does. */
+static int wait_for(pid_t pid)
+{
+    int status = -1;
+
     g_assert_no_errno(waitpid(pid, &status, 0));
     return status;
+}
+
+static int run_locked(const Cage *cage, Attempt attempt, const void *argument)
+{
+    return wait_for(start_locked(cage, attempt, argument));
 }
 
 /* ---- The list of system calls ---- */
@@ -336,6 +377,21 @@ static void test_other_architectures(const void *data)
 }
 #endif
 
+static int be_logged(const void *argument)
+{
+    (void)argument;
+    CHECK(socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+    return 0;
+}
+
+/* As long as an administrator looks for what is missing. */
+static void test_log_only(void)
+{
+    const Cage cage = {.log = true};
+
+    g_assert_cmpint(run_locked(&cage, be_logged, NULL), ==, 0);
+}
+
 /* ---- What serving takes ---- */
 
 static void *use_thread(void *argument)
@@ -394,6 +450,40 @@ static int serve(const void *argument)
 static void test_serves(const void *data)
 {
     g_assert_cmpint(run_locked(data, serve, NULL), ==, 0);
+}
+
+/* Whatever is looked up by name from here on kills. */
+static int forbid_names(void)
+{
+    static const int calls[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2),
+                                SCMP_SYS(newfstatat), SCMP_SYS(readlink)};
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int error = filter ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(calls) && !error; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, calls[i], 0);
+    return error ? error : seccomp_load(filter);
+}
+
+/* What the libraries would otherwise read from files of the export. */
+static int use_libraries(const void *argument)
+{
+    int error = forbid_names();
+
+    (void)argument;
+    CHECK(error == 0);
+    for (int number = 1; number < 134; number++)
+        CHECK(g_strerror(number) != NULL);
+    log_init(LOG_TARGET_SOCKET, LOG_INFO);
+    log_info("nobody hears this");
+    return work_in_thread();
+}
+
+static void test_warm_up(void)
+{
+    const Cage cage = {.open = true};
+
+    g_assert_cmpint(run_locked(&cage, use_libraries, NULL), ==, 0);
 }
 
 /* ---- The walls that stand without the list ---- */
@@ -525,7 +615,10 @@ static void check_attempt(SandboxLevel level, Attempt attempt)
 
 static void test_outside(void)
 {
+    const Cage covered = {.open = true, .root_is_no_mount = true};
+
     check_attempt(SANDBOX_FULL, look_outside);
+    g_assert_cmpint(run_locked(&covered, look_outside, NULL), ==, 0);
 }
 
 static void test_proc(void)
@@ -569,6 +662,50 @@ static void test_readonly(void)
 
     check_attempt(SANDBOX_FULL, change_files);
     g_assert_cmpint(run_locked(&cage, change_files, &cage), ==, 0);
+}
+
+/* Waits for the mount on /mounted to go. */
+static int lose_mount(const void *argument)
+{
+    const int *ready = argument;
+    struct stat root, mounted;
+
+    CHECK(stat("/", &root) == 0 && stat("/mounted", &mounted) == 0);
+    CHECK(root.st_dev != mounted.st_dev);
+    CHECK(write(*ready, "", 1) == 1);
+    for (unsigned i = 0; i < 1000 && root.st_dev != mounted.st_dev; i++) {
+        g_usleep(10000);
+        CHECK(stat("/mounted", &mounted) == 0);
+    }
+    CHECK(root.st_dev == mounted.st_dev);
+    return 0;
+}
+
+/* What the administrator unmounts is not kept busy. The test has mounts of its own for this, shared as
+ * systemd shares the system's. The child keeps standard input, which is a pipe to here. */
+static void test_unmount(void)
+{
+    const Cage cage = {.open = true};
+    g_autofree char *folder = g_build_filename(scene.export, "mounted", NULL);
+    int input = dup(STDIN_FILENO);
+    int in_child = STDIN_FILENO;
+    int ready[2];
+    pid_t pid;
+    char byte;
+
+    g_assert_no_errno(g_mkdir(folder, 0755));
+    g_assert_no_errno(mount("none", folder, "tmpfs", 0, NULL));
+    g_assert_no_errno(pipe2(ready, O_CLOEXEC));
+    g_assert_no_errno(dup2(ready[1], STDIN_FILENO));
+    pid = start_locked(&cage, lose_mount, &in_child);
+    g_assert_no_errno(dup2(input, STDIN_FILENO));
+    close(ready[1]);
+    g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+    g_assert_no_errno(umount(folder));
+    g_assert_cmpint(wait_for(pid), ==, 0);
+    g_assert_no_errno(g_rmdir(folder));
+    close(ready[0]);
+    close(input);
 }
 
 /* ---- Capabilities ---- */
@@ -671,6 +808,8 @@ int main(int argc, char **argv)
 #ifdef __x86_64__
     g_test_add_data_func("/sandbox/full/architectures", &full, test_other_architectures);
 #endif
+    g_test_add_func("/sandbox/log-only", test_log_only);
+    g_test_add_func("/sandbox/warm-up", test_warm_up);
     g_test_add_func("/sandbox/outside", test_outside);
     g_test_add_func("/sandbox/proc", test_proc);
     g_test_add_func("/sandbox/processes", test_processes);
@@ -679,6 +818,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sandbox/traps", test_traps);
     g_test_add_func("/sandbox/trusted-attributes", test_trusted);
     g_test_add_func("/sandbox/readonly", test_readonly);
+    g_test_add_func("/sandbox/unmount", test_unmount);
     g_test_add_func("/sandbox/capabilities", test_capabilities);
     g_test_add_func("/sandbox/fails-closed", test_fails_closed);
     g_test_add_func("/sandbox/descriptors", test_descriptors);
