@@ -114,9 +114,9 @@ static void write_stderr(int priority, const char *text)
     (void)written;
 }
 
-/* Sends a line as syslog(3) does. The C library's function is of no use to a process that has locked
- * itself in: when the system log was restarted, it opens another socket. Does not wait for a system
- * log that is slow. */
+/* Sends a line as syslog(3) does. The C library's function is of no use to a process that has
+ * locked itself in: when the system log was restarted, it opens another socket. Does not wait for a
+ * system log that is slow. */
 static bool write_socket(int priority, const char *text)
 {
     char line[LINE_MAX_BYTES + 64];

@@ -44,7 +44,8 @@ void log_init(LogTarget target, int max_priority);
 void log_set_pid(pid_t pid);
 
 /* Who gets the lines that LOG_TARGET_SOCKET cannot take, because no system log listens, another one
- * than when the socket was opened, or one that is too slow. Any thread may call `relay`, which may not log. */
+ * than when the socket was opened, or one that is too slow. Any thread may call `relay`, which may
+ * not log. */
 void log_set_relay(void (*relay)(int priority, const char *line, void *context), void *context);
 
 /* The priority named `name` ("error", "warning", "notice", "info", "debug"), or -1. */

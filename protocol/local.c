@@ -390,8 +390,8 @@ static void seal_export(int fd)
 /* Opens a directory: as a mount of our own where we may make one, so that its root is a root. */
 static int open_contained(const char *path, unsigned flags, bool *contained)
 {
-    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
-                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+    int fd =
+        (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 
     *contained = fd >= 0;
     if (fd < 0)

@@ -14,7 +14,9 @@
 
 #define REMOVED_MARK " (deleted)"
 
-/* #syscalls openat openat2 readlinkat mkdirat mknodat symlinkat linkat unlinkat renameat renameat2 */
+/* #syscalls openat openat2 readlinkat mkdirat mknodat symlinkat linkat unlinkat
+ * renameat() is one or the other:
+ * #syscalls renameat renameat2 */
 
 static int result_of(int returned)
 {

@@ -15,8 +15,8 @@
  *         <------------------------------- READY | FAILED (text)
  *         STOP --------------------------->       the worker lets go of everything and exits
  *         <------------------------------- FAILED (text) at any time: the device must be closed
- *         <------------------------------- LOG (text) at any time: for the log, which the worker has
- *                                          no way to any more
+ *         <------------------------------- LOG (text) at any time: for the log, to which the worker
+ *                                          has no way any more
  *         <------------------------------- end of file: the worker is gone
  *
  * Both ends run the same build or neighbouring versions of it; LINK_VERSION changes when the

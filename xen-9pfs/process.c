@@ -214,6 +214,8 @@ static gboolean on_link(gint fd, GIOCondition condition, gpointer data)
 
 static char *describe_ending(const Process *process)
 {
+    static const char forbidden[] =
+        ", for a system call that the sandbox forbids and the kernel's log names";
     siginfo_t info = {0};
 
     if (!process->child)
@@ -223,11 +225,7 @@ static char *describe_ending(const Process *process)
     if (info.si_code == CLD_EXITED)
         return g_strdup_printf("exited with status %d", info.si_status);
     return g_strdup_printf("was killed by signal %d (%s)%s", info.si_status,
-                           g_strsignal(info.si_status),
-                           info.si_status == SIGSYS
-                               ? ", for a system call that the sandbox forbids and the kernel's "
-                                 "log names"
-                               : "");
+                           g_strsignal(info.si_status), info.si_status == SIGSYS ? forbidden : "");
 }
 
 static gboolean on_exit_of_worker(gint fd, GIOCondition condition, gpointer data)
@@ -340,10 +338,9 @@ static bool execute_worker(Process *process, const ProcessHost *host, int listen
     const Sandbox *sandbox = &host->sandbox;
     g_autofree char *level = g_strconcat("--sandbox=", sandbox_level_name(sandbox->level), NULL);
     g_autofree char *calls = g_strconcat("--seccomp=", sandbox_calls_name(sandbox->calls), NULL);
-    const char *const argv[] = {
-        "/proc/self/exe", "xen-9pfsd", "--worker", level, calls,
-        sandbox->trusted_xattr ? "--trusted-xattr" : NULL, NULL,
-    };
+    const char *trusted = sandbox->trusted_xattr ? "--trusted-xattr" : NULL;
+    const char *const argv[] = {"/proc/self/exe", "xen-9pfsd", "--worker", level, calls,
+                                trusted,          NULL};
     static const int target = LINK_LISTEN_FD;
     g_auto(GStrv) environment = worker_environment(host);
     GSpawnFlags flags =

@@ -87,14 +87,15 @@ static int failed(Sandbox *sandbox, const char *why)
 /*
  * The pid namespace
  *
- * Should: put the worker into a pid namespace in which there is nobody else, so that it can name no
- * other process, whatever it is made to do. A process enters one by being forked, so this is the
- * supervisor's part. For the supervisor nothing changes: the process id that fork() returns, the
- * pidfd and the credentials of the link's peer are those of its own namespace. The worker is number
- * 1, whom signals without a handler do not reach but from outside SIGKILL and SIGSTOP: see worker.c.
+ * Should: put the worker into a pid namespace in which there is nobody else, so that it can name
+ * no other process, whatever it is made to do. A process enters one by being forked, so this is
+ * the supervisor's part. For the supervisor nothing changes: the process id that fork() returns,
+ * the pidfd and the credentials of the link's peer are those of its own namespace. The worker is
+ * number 1, whom signals without a handler do not reach but from outside SIGKILL and SIGSTOP: see
+ * worker.c.
  *
- * Must not: stay in force for what else the supervisor starts, threads included, which could not be
- * started at all.
+ * Must not: stay in force for what else the supervisor starts, threads included, which could not
+ * be started at all.
  */
 
 int sandbox_begin_spawn(void)
@@ -122,12 +123,12 @@ void sandbox_end_spawn(int spawn)
 /*
  * The limits of the process
  *
- * Should: keep nothing that came from the supervisor but the link and the standard streams; leave no
- * core dump with a guest's data, and no access for other processes of the same user; raise the limit
- * of descriptors as far as the system lets us, for a guest holds one with each fid.
+ * Should: keep nothing that came from the supervisor but the link and the standard streams; leave
+ * no core dump with a guest's data, and no access for other processes of the same user; raise the
+ * limit of descriptors as far as the system lets us, for a guest holds one with each fid.
  *
- * Must not: limit the number of processes. That counts all processes of the user, and does not hold
- * for root; the system calls that make processes are forbidden instead.
+ * Must not: limit the number of processes. That counts all processes of the user, and does not
+ * hold for root; the system calls that make processes are forbidden instead.
  */
 
 /* The most that the system grants anybody. */
@@ -173,11 +174,11 @@ int sandbox_limit_process(Sandbox *sandbox, int last_fd)
  *
  * Should: leave the worker without network, System V IPC and abstract sockets, which a network
  * namespace has of its own; and give it mounts of its own, from which the next phase makes those
- * that it keeps. Mounts are slaves of the system's: what is unmounted there is unmounted here too, so
- * that a worker never keeps a disk busy that the administrator has let go.
+ * that it keeps. Mounts are slaves of the system's: what is unmounted there is unmounted here too,
+ * so that a worker never keeps a disk busy that the administrator has let go.
  *
- * Must not: break what is open. The link, the log, the grant and event devices are descriptors, and
- * the link's socket is found by its path, which no namespace but the supervisor's concerns.
+ * Must not: break what is open. The link, the log, the grant and event devices are descriptors,
+ * and the link's socket is found by its path, which no namespace but the supervisor's concerns.
  */
 int sandbox_leave_namespaces(Sandbox *sandbox)
 {
@@ -197,13 +198,13 @@ int sandbox_leave_namespaces(Sandbox *sandbox)
 /*
  * The root
  *
- * Should: make the export's mount the root of the only mount namespace that the worker sees, with the
- * mounts below it and nothing else. There is no /proc: the file system keeps a descriptor of
+ * Should: make the export's mount the root of the only mount namespace that the worker sees, with
+ * the mounts below it and nothing else. There is no /proc: the file system keeps a descriptor of
  * /proc/self/fd, mounted alone, to open descriptors anew (protocol/local.c). No program of the
  * export can be executed, no device opened, no symbolic link followed, on any of its mounts.
  *
- * Must not: touch the mounts of the system, hence no propagation to it; and must not add anything to
- * the export that a guest could see, such as a /proc.
+ * Must not: touch the mounts of the system, hence no propagation to it; and must not add anything
+ * to the export that a guest could see, such as a /proc.
  */
 
 /* Where the system runs from its initial ramdisk the root cannot be exchanged. Then the new root
@@ -252,18 +253,18 @@ int sandbox_enter_root(Sandbox *sandbox, int root_fd, bool readonly)
 /*
  * Capabilities
  *
- * Should: keep what it takes to do to the export's files what the guest's kernel asks for on behalf of
- * any of its users, and nothing that is about the system. Under the mapped models all files belong to
- * the user that the daemon runs as, so that nothing is kept. No way leads to more: not a set-id
- * program, not root's user id, not an ambient set.
+ * Should: keep what it takes to do to the export's files what the guest's kernel asks for on
+ * behalf of any of its users, and nothing that is about the system. Under the mapped models all
+ * files belong to the user that the daemon runs as, so that nothing is kept. No way leads to more:
+ * not a set-id program, not root's user id, not an ambient set.
  *
  * Must not: use libcap-ng, which looks for its process in /proc. That is not there any more, or
  * rather: whatever a guest has put into a folder of that name. Must not give up
- * SECBIT_NO_SETUID_FIXUP, by which threads keep their capabilities while they create files for other
- * users (protocol/local.c).
+ * SECBIT_NO_SETUID_FIXUP, by which threads keep their capabilities while they create files for
+ * other users (protocol/local.c).
  *
- * trusted.* attributes, and those of security.* but file capabilities, take CAP_SYS_ADMIN, with which
- * a process can do almost anything that the list of system calls does not forbid. Guests are
+ * trusted.* attributes, and those of security.* but file capabilities, take CAP_SYS_ADMIN, with
+ * which a process can do almost anything that the list of system calls does not forbid. Guests are
  * refused them unless the administrator wants it otherwise.
  */
 
@@ -357,9 +358,10 @@ void sandbox_warm_up(void)
 /*
  * System calls
  *
- * Should: end the worker when it makes a call that serving does not take. Of the calls that can do much
- * the arguments are checked: no memory becomes executable, no process comes into being, no grant is
- * mapped and no event channel bound beyond those of the device, no signal leaves the process.
+ * Should: end the worker when it makes a call that serving does not take. Of the calls that can do
+ * much the arguments are checked: no memory becomes executable, no process comes into being, no
+ * grant is mapped and no event channel bound beyond those of the device, no signal leaves the
+ * process.
  *
  * Must not: be the only wall. The filter does not see what pointers lead to, so it cannot tell one
  * path from another: that is what the root is for.
@@ -379,9 +381,11 @@ void sandbox_warm_up(void)
 #define __NR_clone3 435
 #endif
 
-enum { NAMESPACE_FLAGS = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-                         CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
-       THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD };
+enum {
+    NAMESPACE_FLAGS = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                      CLONE_NEWPID | CLONE_NEWNET,
+    THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD
+};
 
 /* Arguments of these types are the lower half of a register; the upper one may be anything. */
 #define INT_BITS UINT32_MAX
@@ -446,8 +450,8 @@ static int allow_with_argument(scmp_filter_ctx filter, const CallRule *rule)
     return seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, rule->number, 1, &compare);
 }
 
-/* A thread may send signals to the others: to those of this process. The flags of clone3() are behind
- * a pointer; without it the C library uses clone(). */
+/* A thread may send signals to the others: to those of this process. The flags of clone3() are
+ * behind a pointer; without it the C library uses clone(). */
 static int allow_rest(scmp_filter_ctx filter)
 {
     const CallRule own_threads = {__NR_tgkill, 0, INT_BITS, (uint64_t)getpid()};
@@ -474,8 +478,7 @@ static int set_attributes(scmp_filter_ctx filter, uint32_t action)
 
 int sandbox_forbid_calls(Sandbox *sandbox)
 {
-    uint32_t action =
-        sandbox->calls == SANDBOX_CALLS_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_LOG;
+    uint32_t action = sandbox->calls == SANDBOX_CALLS_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_LOG;
     scmp_filter_ctx filter;
     int error;
 

@@ -3,9 +3,9 @@
  * Sandbox: how a worker locks itself in before it reads the first byte that a guest can write.
  *
  * The phases are functions, called in the order in which they stand here, by the one thread that
- * the worker then has. Each returns 0, or a negative errno with `why` set to a static text that says
- * what could not be done; the worker must not serve then. Which phases do something depends on the
- * level.
+ * the worker then has. Each returns 0, or a negative errno with `why` set to a static text that
+ * says what could not be done; the worker must not serve then. Which phases do something depends
+ * on the level.
  */
 #ifndef XEN_9PFS_SANDBOX_H
 #define XEN_9PFS_SANDBOX_H

@@ -247,8 +247,8 @@ static bool enter_export(Worker *w)
     const ExportOptions *options = &w->setup.options;
 
     return check_phase(w, sandbox_leave_namespaces(&w->sandbox)) && open_export(w) &&
-           check_phase(w, sandbox_enter_root(&w->sandbox, local_fs_root(w->fs),
-                                             options->readonly)) &&
+           check_phase(w,
+                       sandbox_enter_root(&w->sandbox, local_fs_root(w->fs), options->readonly)) &&
            check_phase(w, sandbox_drop_capabilities(&w->sandbox, options->model));
 }
 

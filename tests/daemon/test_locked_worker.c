@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How the sandbox looks on the workers of the daemon, from outside; that every operation of 9P can be
- * done in it; how a worker ends; and how it logs when it cannot. What the sandbox forbids is in
+ * How the sandbox looks on the workers of the daemon, from outside; that every operation of 9P can
+ * be done in it; how a worker ends; and how it logs when it cannot. What the sandbox forbids is in
  * test_sandbox.c.
  */
 #include "tests/daemon/fixture.h"

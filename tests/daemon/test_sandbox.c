@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sandbox, from inside: a forked process goes through the phases as a worker does and then tries
- * one thing that it must not be able to do. Each wall is also tried without the last one, the list of
- * system calls, so that none stands only because another does.
+ * The sandbox, from inside: a forked process goes through the phases as a worker does and then
+ * tries one thing that it must not be able to do. Each wall is also tried without the last one,
+ * the list of system calls, so that none stands only because another does.
  *
  * How the sandbox looks on a worker of the daemon is in test_locked_worker.c.
  */
@@ -42,7 +42,8 @@
 
 enum { EXIT_PHASE = 99, OTHER_ID = 4321 };
 
-static const char abstract_name[] = "\0xen-9pfs-test-sandbox"; /* a socket that the test listens on */
+/* Where the test listens. */
+static const char abstract_name[] = "\0xen-9pfs-test-sandbox";
 
 typedef struct Scene {
     char *dir;    /* with "secret" in it, beside: */
@@ -65,7 +66,8 @@ typedef struct Cage {
 static Scene scene;
 static LocalFs *fs; /* in the child */
 
-/* Something that is tried in there. Returns 0 when all is as it should be, or else a line number. */
+/* Something that is tried in there. Returns 0 when all is as it should be, or else a line
+ * number. */
 typedef int (*Attempt)(const void *argument);
 
 #define CHECK(condition)     \
@@ -121,8 +123,9 @@ static void scene_set_up(void)
 
 static void scene_tear_down(void)
 {
-    static const char *const files[] = {"export/file", "export/link", "export/program",
-                                        "export/device", "export", "proc", "secret"};
+    static const char *const files[] = {"export/file",   "export/link", "export/program",
+                                        "export/device", "export",      "proc",
+                                        "secret"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
         g_autofree char *path = g_build_filename(scene.dir, files[i], NULL);
@@ -135,6 +138,17 @@ static void scene_tear_down(void)
     close(scene.listener);
 }
 
+/* Makes the scene's folder the root, which is no mount and so cannot be exchanged. */
+static void enter_folder(void)
+{
+    g_autofree char *proc = g_build_filename(scene.dir, "proc", NULL);
+
+    g_assert_no_errno(mount("proc", proc, "proc", 0, NULL));
+    g_assert_no_errno(chroot(scene.dir));
+    g_assert_no_errno(chdir("/"));
+    scene.export = "/export";
+}
+
 /* The phases in the order of the worker. Returns 0 or a negative errno. */
 static int lock_in(Sandbox *sandbox, const Cage *cage)
 {
@@ -145,6 +159,8 @@ static int lock_in(Sandbox *sandbox, const Cage *cage)
     options.model = cage->model;
     if (!error)
         error = sandbox_leave_namespaces(sandbox);
+    if (!error && cage->root_is_no_mount)
+        enter_folder();
     if (!error)
         error = local_fs_new(scene.export, &options, &base, &sandbox->why);
     if (error)
@@ -159,19 +175,6 @@ static int lock_in(Sandbox *sandbox, const Cage *cage)
     return error;
 }
 
-/* Makes the scene's folder the root, which is no mount and so cannot be exchanged. */
-static void enter_folder(void)
-{
-    g_autofree char *proc = g_build_filename(scene.dir, "proc", NULL);
-
-    g_assert_no_errno(unshare(CLONE_NEWNS));
-    g_assert_no_errno(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-    g_assert_no_errno(mount("proc", proc, "proc", 0, NULL));
-    g_assert_no_errno(chroot(scene.dir));
-    g_assert_no_errno(chdir("/"));
-    scene.export = "/export";
-}
-
 static _Noreturn void run_child(const Cage *cage, Attempt attempt, const void *argument)
 {
     Sandbox sandbox = {
@@ -179,12 +182,9 @@ static _Noreturn void run_child(const Cage *cage, Attempt attempt, const void *a
         .calls = cage->log ? SANDBOX_CALLS_LOG : SANDBOX_CALLS_KILL,
         .trusted_xattr = cage->trusted_xattr,
     };
-    int error;
+    int error = lock_in(&sandbox, cage);
     int line;
 
-    if (cage->root_is_no_mount)
-        enter_folder();
-    error = lock_in(&sandbox, cage);
     if (error) {
         log_error("%s: %s", sandbox.why, g_strerror(-error));
         _exit(EXIT_PHASE);
@@ -273,7 +273,8 @@ static const Forbidden forbidden[] = {
     {"chroot", SYS_chroot, {(long)"/"}},
     {"file handles", SYS_open_by_handle_at, {AT_FDCWD}},
     {"executable memory", SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANON, -1}},
-    {"writable code", SYS_mmap,
+    {"writable code",
+     SYS_mmap,
      {0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANON, -1}},
     {"mprotect", SYS_mprotect, {0, 4096, PROT_READ | PROT_EXEC}},
     {"pkey_mprotect", SYS_pkey_mprotect, {0, 4096, PROT_READ | PROT_EXEC, -1}},
@@ -681,8 +682,9 @@ static int lose_mount(const void *argument)
     return 0;
 }
 
-/* What the administrator unmounts is not kept busy. The test has mounts of its own for this, shared as
- * systemd shares the system's. The child keeps standard input, which is a pipe to here. */
+/* What the administrator unmounts is not kept busy. The test has mounts of its own for this,
+ * shared as systemd shares the system's. The child keeps standard input, which is a pipe to
+ * here. */
 static void test_unmount(void)
 {
     const Cage cage = {.open = true};
@@ -710,8 +712,8 @@ static void test_unmount(void)
 
 /* ---- Capabilities ---- */
 
-/* The sets of this process, as the kernel shows them: effective, permitted, bounding, and those that
- * a program would inherit. */
+/* The sets of this process, as the kernel shows them: effective, permitted, bounding, and those
+ * that a program would inherit. */
 static int compare_capabilities(const void *argument)
 {
     static const char *const sets[] = {"CapEff:\t", "CapPrm:\t", "CapBnd:\t"};
@@ -736,11 +738,9 @@ static void test_capabilities(void)
         bool trusted_xattr;
         uint64_t expected;
     } cases[] = {
-        {MODEL_NONE, false, 0x880000df},
-        {MODEL_PASSTHROUGH, false, 0x880000df},
+        {MODEL_NONE, false, 0x880000df},       {MODEL_PASSTHROUGH, false, 0x880000df},
         {MODEL_PASSTHROUGH, true, 0x882000df}, /* CAP_SYS_ADMIN */
-        {MODEL_MAPPED_XATTR, true, 0},
-        {MODEL_MAPPED_FILE, false, 0},
+        {MODEL_MAPPED_XATTR, true, 0},         {MODEL_MAPPED_FILE, false, 0},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

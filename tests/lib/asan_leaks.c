@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The search for leaks at the end of a process, which AddressSanitizer does with a process that traces
- * this one: not where that is forbidden. Workers are searched when they run with --sandbox=off.
+ * The search for leaks at the end of a process, which AddressSanitizer does with a process that
+ * traces this one: not where that is forbidden. Workers are searched when they run with
+ * --sandbox=off.
  */
 #if defined(__SANITIZE_ADDRESS__)
 

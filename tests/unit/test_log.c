@@ -152,7 +152,8 @@ static int use_socket(void)
     char got[256] = "", relayed[64] = "";
     int server = start_syslog();
     GRegex *expected = g_regex_new("^<28>[A-Z][a-z]{2} [ 1-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} "
-                                   "xen-9pfsd\\[4321\\]: one 1$", 0, 0, NULL);
+                                   "xen-9pfsd\\[4321\\]: one 1$",
+                                   0, 0, NULL);
 
     if (server < 0)
         return __LINE__;
