@@ -8,7 +8,7 @@
 
 #include "protocol/local_internal.h"
 
-/* #syscalls statx fchownat fchmodat ftruncate utimensat readlinkat fstatfs */
+/* #syscalls statx fchownat fchmodat ftruncate utimensat readlinkat fstatfs name_to_handle_at */
 
 int local_getattr(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid)
 {

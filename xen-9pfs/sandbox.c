@@ -226,11 +226,11 @@ static int exchange_root(Sandbox *sandbox)
     return error;
 }
 
-int sandbox_enter_root(Sandbox *sandbox, int root_fd, bool readonly)
+int sandbox_enter_root(Sandbox *sandbox, int root_fd)
 {
     struct mount_attr attr = {
-        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
-                    MOUNT_ATTR_NOSYMFOLLOW | (readonly ? MOUNT_ATTR_RDONLY : 0),
+        .attr_set =
+            MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW,
     };
     int error;
 

@@ -54,8 +54,8 @@ int sandbox_limit_process(Sandbox *sandbox, int last_fd);
 int sandbox_leave_namespaces(Sandbox *sandbox);
 
 /* Makes the detached mount behind `root_fd` all that there is of the file system, without set-id
- * programs, devices and programs; if `readonly`, nothing in it can be changed. */
-int sandbox_enter_root(Sandbox *sandbox, int root_fd, bool readonly);
+ * programs, devices and programs. */
+int sandbox_enter_root(Sandbox *sandbox, int root_fd);
 
 /* Keeps no capability but those that serving under `model` takes. */
 int sandbox_drop_capabilities(Sandbox *sandbox, SecurityModel model);

@@ -244,12 +244,11 @@ static bool check_phase(Worker *w, int error)
 /* Opens the export and locks this process in with it. */
 static bool enter_export(Worker *w)
 {
-    const ExportOptions *options = &w->setup.options;
+    SecurityModel model = w->setup.options.model;
 
     return check_phase(w, sandbox_leave_namespaces(&w->sandbox)) && open_export(w) &&
-           check_phase(w,
-                       sandbox_enter_root(&w->sandbox, local_fs_root(w->fs), options->readonly)) &&
-           check_phase(w, sandbox_drop_capabilities(&w->sandbox, options->model));
+           check_phase(w, sandbox_enter_root(&w->sandbox, local_fs_root(w->fs))) &&
+           check_phase(w, sandbox_drop_capabilities(&w->sandbox, model));
 }
 
 static void open_session(Worker *w)

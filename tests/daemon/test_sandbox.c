@@ -157,6 +157,7 @@ static int lock_in(Sandbox *sandbox, const Cage *cage)
     int error = sandbox_limit_process(sandbox, STDERR_FILENO);
 
     options.model = cage->model;
+    options.readonly = cage->readonly;
     if (!error)
         error = sandbox_leave_namespaces(sandbox);
     if (!error && cage->root_is_no_mount)
@@ -166,7 +167,7 @@ static int lock_in(Sandbox *sandbox, const Cage *cage)
     if (error)
         return error;
     fs = (LocalFs *)base;
-    error = sandbox_enter_root(sandbox, local_fs_root(base), cage->readonly);
+    error = sandbox_enter_root(sandbox, local_fs_root(base));
     if (!error)
         error = sandbox_drop_capabilities(sandbox, cage->model);
     sandbox_warm_up();
@@ -764,7 +765,7 @@ static void test_fails_closed(void)
     g_assert_cmpint(sandbox_leave_namespaces(&sandbox), ==, -ESRCH);
     g_assert_nonnull(strstr(sandbox.why, "pid namespace"));
     sandbox.why = NULL;
-    g_assert_cmpint(sandbox_enter_root(&sandbox, folder, false), <, 0); /* no mount of its own */
+    g_assert_cmpint(sandbox_enter_root(&sandbox, folder), <, 0); /* no mount of its own */
     g_assert_nonnull(sandbox.why);
     close(folder);
 }
