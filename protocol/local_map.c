@@ -12,6 +12,8 @@
  */
 #include "protocol/local_map.h"
 
+/* #syscalls pread64 */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -30,6 +30,8 @@
 
 #include "protocol/local_map.h"
 
+/* #syscalls flock fstat newfstatat fchmod pread64 */
+
 /* No guest can give an entry this name, so its side file is nobody's. */
 #define TEMPORARY SIDE_DIR
 

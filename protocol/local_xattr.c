@@ -36,7 +36,7 @@ typedef struct XattrArgs {
 
 /* #syscalls getxattrat listxattrat setxattrat removexattrat
  * Before Linux 6.13; enter_proc()'s unshare is in sandbox.c, with its argument:
- * #syscalls getxattr listxattr setxattr removexattr fchdir */
+ * #syscalls getxattr lgetxattr fgetxattr listxattr setxattr removexattr fchdir */
 
 bool local_has_xattrat(int proc_fd, int fd)
 {
