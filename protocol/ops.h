@@ -95,6 +95,13 @@ int check_new_name(const char *name, int error_for_dots);
  * and cannot be removed: -EBUSY. */
 int remove_node(const Fid *fid);
 
+/* Whether a file loses set-id bits when what is in it is changed through the fid, as it does on a
+ * local file system unless root changes it; *mode is then what is left. */
+bool loses_setid(const Fid *fid, const FsAttr *attr, mode_t *mode);
+
+/* Takes them away. Returns 0 or a negative errno. */
+int drop_setid(const Fid *fid);
+
 /* ops_ids.c: users and groups */
 
 /* The user, in the guest, on whose behalf a fid is used: root when the attach named nobody. */

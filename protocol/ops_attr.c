@@ -104,6 +104,8 @@ int op_setattr(Request *r)
     change_to_host(r, &change);
     if (!error)
         error = check_change(r, &change);
+    if (!error && (change.valid & (P9_SETATTR_SIZE | P9_SETATTR_MODE)) == P9_SETATTR_SIZE)
+        error = drop_setid(r->fid);
     return error ? error : node->fs->ops->setattr(node, r->fid->file, &change);
 }
 

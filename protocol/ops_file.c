@@ -157,11 +157,15 @@ int op_write(Request *r)
 {
     FsFile *file = r->fid->file;
     ssize_t put;
+    int error;
 
     if (r->fid->xattr)
         return write_xattr(r);
-    if (!file)
+    if (!file || (r->fid->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
+    error = r->t.io.count > 0 ? drop_setid(r->fid) : 0;
+    if (error)
+        return error;
     put = file->node->fs->ops->write(file, r->t.io.data, r->t.io.count, r->t.io.offset);
     if (put < 0)
         return (int)put;

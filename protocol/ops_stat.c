@@ -140,5 +140,8 @@ int op_wstat(Request *r)
         error = fid_is_top(r->fid) ? -EBUSY : check_new_name(name, -EISDIR);
     if (error)
         return error;
+    if ((change.valid & (P9_SETATTR_SIZE | P9_SETATTR_MODE)) == P9_SETATTR_SIZE &&
+        loses_setid(r->fid, &attr, &change.mode))
+        change.valid |= P9_SETATTR_MODE;
     return name || change.valid ? change_file(r, name, &change, &attr) : sync_node(r->fid);
 }

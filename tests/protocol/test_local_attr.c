@@ -121,6 +121,65 @@ static void test_setgid_directory(Share *s, gconstpointer unused)
     assert_owner(s, "dir/link", S_IFLNK | 0777, SHARE_UID, 77);
 }
 
+/* Makes "file" with this mode and opens it as fid 1 and, for root, as fid 2. */
+static void begin_setid(Share *s, mode_t mode)
+{
+    Client *c = &s->client;
+    g_autofree char *path = share_path(s, "file");
+
+    share_create(s, 1, "file", 0777);
+    g_assert_cmpint(client_attach(c, OTHER_ROOT, 0, NULL), ==, 0);
+    g_assert_cmpint(client_open_path(c, OTHER_ROOT, 2, "file", P9_L_RDWR), ==, 0);
+    g_assert_cmpint(chmod(path, mode), ==, 0);
+}
+
+static void expect_mode(Share *s, mode_t mode)
+{
+    struct stat st;
+
+    g_assert_true(share_stat(s, "file", &st));
+    g_assert_cmphex(st.st_mode, ==, S_IFREG | mode);
+}
+
+/* The kernel would drop them when a user writes, and does not know that it is one. */
+static void test_writing_drops_setid(Share *s, gconstpointer unused)
+{
+    g_autofree char *path = share_path(s, "file");
+    Client *c = &s->client;
+
+    (void)unused;
+    if (skipped_without_root())
+        return;
+    begin_setid(s, 07755);
+    g_assert_cmpint(client_write(c, 1, 0, "", 0), ==, 0);
+    expect_mode(s, 07755);
+    g_assert_cmpint(client_write(c, 2, 0, "x", 1), ==, 1);
+    expect_mode(s, 07755);
+    g_assert_cmpint(client_write(c, 1, 0, "x", 1), ==, 1);
+    expect_mode(s, 01755);
+    g_assert_cmpint(chmod(path, 02745), ==, 0); /* no set-id bit without the right to execute */
+    g_assert_cmpint(client_write(c, 1, 0, "x", 1), ==, 1);
+    expect_mode(s, 02745);
+}
+
+static void test_truncating_drops_setid(Share *s, gconstpointer unused)
+{
+    FsChange size = {.valid = P9_SETATTR_SIZE, .size = 1};
+    FsChange both = {.valid = P9_SETATTR_SIZE | P9_SETATTR_MODE, .size = 1, .mode = 04711};
+    Client *c = &s->client;
+
+    (void)unused;
+    if (skipped_without_root())
+        return;
+    begin_setid(s, 06755);
+    g_assert_cmpint(client_setattr(c, 2, &size), ==, 0);
+    expect_mode(s, 06755);
+    g_assert_cmpint(client_setattr(c, 1, &size), ==, 0);
+    expect_mode(s, 0755);
+    g_assert_cmpint(client_setattr(c, 1, &both), ==, 0);
+    expect_mode(s, 04711);
+}
+
 /* What a change of owner takes away a mode in the same message brings back. */
 static void test_owner_before_mode(Share *s, gconstpointer unused)
 {
@@ -407,6 +466,8 @@ int main(int argc, char **argv)
     share_add_test_for_models("/local-attr/users-take-turns", test_users_take_turns);
     share_add_test_for_models("/local-attr/user-stays-with-the-fid", test_user_stays_with_the_fid);
     share_add_test_for_models("/local-attr/setgid-directory", test_setgid_directory);
+    share_add_test("/local-attr/writing-drops-setid", test_writing_drops_setid);
+    share_add_test("/local-attr/truncating-drops-setid", test_truncating_drops_setid);
     share_add_test_for_models("/local-attr/owner-before-mode", test_owner_before_mode);
     share_add_test_for_models("/local-attr/size-before-times", test_size_before_times);
     share_add_test_for_models("/local-attr/times", test_times);

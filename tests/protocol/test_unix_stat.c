@@ -277,6 +277,23 @@ static void test_length_and_times(Share *s, gconstpointer unused)
     }
 }
 
+static void test_length_drops_setid(Share *s, gconstpointer unused)
+{
+    UnixClient u = unix_start(s, DIALECT_9P2000_U);
+    g_autofree char *path = share_path(s, "file");
+    UnixStat change = unix_no_change();
+    struct stat st;
+
+    (void)unused;
+    share_put(s, "file", "hello");
+    g_assert_cmpint(chmod(path, 06755), ==, 0);
+    unix_at(&u, 1, "file");
+    change.length = 2;
+    g_assert_cmpint(unix_wstat(&u, 1, &change), ==, 0);
+    g_assert_true(share_stat(s, "file", &st));
+    g_assert_cmphex(st.st_mode, ==, S_IFREG | 0755);
+}
+
 /* An open file that was removed can still be changed; renamed it cannot be. */
 static void test_unlinked(Share *s, gconstpointer unused)
 {
@@ -415,6 +432,7 @@ int main(int argc, char **argv)
     share_add_test("/unix-wstat/mode", test_mode);
     share_add_test("/unix-wstat/owner", test_owner);
     share_add_test_for_models("/unix-wstat/length-and-times", test_length_and_times);
+    share_add_test("/unix-wstat/length-drops-setid", test_length_drops_setid);
     share_add_test_for_models("/unix-wstat/unlinked", test_unlinked);
     share_add_test_for_models("/unix-wstat/rename", test_rename);
     share_add_test_for_models("/unix-wstat/rename-below", test_rename_below);
