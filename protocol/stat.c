@@ -114,12 +114,9 @@ static int describe_extension(FsNode *node, const FsAttr *attr, char text[PATH_M
         snprintf(text, PATH_MAX, "%c %u %u", S_ISBLK(attr->stx_mode) ? 'b' : 'c',
                  attr->stx_rdev_major, attr->stx_rdev_minor);
         return 0;
-    case S_IFREG:
-    case S_IFDIR:
+    default:
         if (attr->stx_nlink != 1) /* 1 is what a client takes for granted */
             snprintf(text, PATH_MAX, "HARDLINKCOUNT %" PRIu32, (uint32_t)attr->stx_nlink);
-        return 0;
-    default:
         return 0;
     }
 }

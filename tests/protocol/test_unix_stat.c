@@ -78,6 +78,7 @@ static void test_extensions(Share *s, gconstpointer unused)
     g_autofree char *second = share_path(s, "second");
     g_autofree char *symbolic = share_path(s, "symlink");
     g_autofree char *fifo = share_path(s, "fifo");
+    g_autofree char *fifo2 = share_path(s, "fifo2");
     g_autofree char *dir = share_path(s, "dir");
     g_autofree char *device = share_path(s, "null");
     UnixClient u = unix_start(s, DIALECT_9P2000_U);
@@ -97,6 +98,8 @@ static void test_extensions(Share *s, gconstpointer unused)
     got = stat_of(&u, "fifo");
     g_assert_cmpstr(got.extension, ==, "");
     g_assert_cmphex(got.mode & ~0777u, ==, P9_DMNAMEDPIPE);
+    g_assert_cmpint(link(fifo, fifo2), ==, 0);
+    g_assert_cmpstr(stat_of(&u, "fifo").extension, ==, "HARDLINKCOUNT 2");
     if (mknod(device, S_IFCHR | 0600, makedev(1, 3)) == 0) {
         got = stat_of(&u, "null");
         g_assert_cmpstr(got.extension, ==, "c 1 3");
