@@ -29,6 +29,26 @@ static ssize_t get(Request *r, const char *name, void *bytes, size_t size)
                  : ops->listxattr(node, bytes, size, r->nowait);
 }
 
+/* Takes the names that only root sees out of a list. Returns its new size. The kernel would do it for
+ * a user, and Linux does not do it for a list that comes from a server. */
+static ssize_t hide_trusted(const Fid *fid, char *names, ssize_t size)
+{
+    static const char prefix[] = "trusted.";
+    ssize_t kept = 0;
+    ssize_t length;
+
+    if (fid_user(fid) == 0)
+        return size;
+    for (ssize_t i = 0; i < size; i += length) {
+        length = (ssize_t)strlen(names + i) + 1;
+        if (strncmp(names + i, prefix, strlen(prefix)) == 0)
+            continue;
+        memmove(names + kept, names + i, (size_t)length);
+        kept += length;
+    }
+    return size < 0 ? size : kept;
+}
+
 static int take_snapshot(Request *r, const char *name, Xattr **xattr)
 {
     const ExportOptions *options = &r->session->options;
@@ -43,6 +63,8 @@ static int take_snapshot(Request *r, const char *name, Xattr **xattr)
     }
     if (size >= 0 && id_xattr_concerns(options, name))
         size = id_xattr_to_guest(options, name, bytes, (size_t)size);
+    if (*name == '\0')
+        size = hide_trusted(r->fid, (char *)bytes, size);
     return size < 0 ? (int)size
                     : xattr_new_snapshot(&r->session->xattrs, bytes, (size_t)size, xattr);
 }

@@ -254,6 +254,33 @@ static void test_long_list(Share *s, gconstpointer unused)
     g_assert_cmpuint(found, ==, 60);
 }
 
+/* As listxattr() on a local file: Linux does not take these names out itself. */
+static void test_trusted_is_listed_for_root(Share *s, gconstpointer unused)
+{
+    enum { OTHER_ROOT = 10, ROOT_FID = 11 };
+    g_autofree char *path = share_path(s, "file");
+    Client *c = &s->client;
+    char list[1024];
+    ssize_t size;
+
+    (void)unused;
+    if (!begin(s))
+        return;
+    if (setxattr(path, "trusted.a", "x", 1, 0) != 0) {
+        g_test_skip("no trusted.* attributes here");
+        return;
+    }
+    g_assert_cmpint(setxattr(path, "user.b", "x", 1, 0), ==, 0);
+    size = get(c, FILE_FID, "", list, sizeof(list));
+    g_assert_false(list_has(list, size, "trusted.a"));
+    g_assert_true(list_has(list, size, "user.b"));
+    g_assert_cmpint(client_attach(c, OTHER_ROOT, 0, NULL), ==, 0);
+    g_assert_cmpint(client_walk(c, OTHER_ROOT, ROOT_FID, "file", NULL, NULL), ==, 0);
+    size = get(c, ROOT_FID, "", list, sizeof(list));
+    g_assert_true(list_has(list, size, "trusted.a"));
+    g_assert_true(list_has(list, size, "user.b"));
+}
+
 /* An ACL that is more than a mode, as the kernel writes it. */
 static const uint8_t acl[ACL_SIZE] = {
     2,  0, 0, 0,                         /* version */
@@ -606,6 +633,7 @@ int main(int argc, char **argv)
     share_add_test_for_models("/xattr/large-values", test_large_values);
     share_add_test_for_models("/xattr/long-and-empty-names", test_long_and_empty_names);
     share_add_test_for_models("/xattr/long-list", test_long_list);
+    share_add_test("/xattr/trusted-is-listed-for-root", test_trusted_is_listed_for_root);
     share_add_test("/xattr/none-has-no-acl", test_none_has_no_acl);
     share_add_test("/xattr/passthrough-has-acl", test_passthrough_has_acl);
     share_add_test("/xattr/types-of-files", test_types_of_files);
