@@ -93,6 +93,7 @@ SCRIPTS := tests/test-install tests/test-messages tests/test-syscalls
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk
 -include tests/fuzz/fuzz.mk
+-include tests/posix/posix.mk
 
 .PHONY: tests check check-quick check-integrity check-all real-xen demo coverage count-coverage
 tests: all $(TESTS)
@@ -179,6 +180,7 @@ help:
 	@echo 'make check           build and run all tests, also under sanitizers and on real Xen'
 	@echo 'make check-quick     only the tests of this build that need no Xen'
 	@echo 'make check-integrity only the random operations, a million of them: minutes'
+	@echo 'make check-posix     the whole POSIX suite, on local file systems and through the server'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
 	@echo 'make coverage        lines of protocol/ that tests execute; fails below COVERAGE_MIN=90 %'
