@@ -48,8 +48,7 @@ static void *must(void *allocated)
 
 static void add_line(Record *record, const char *line)
 {
-    record->lines =
-        must(realloc(record->lines, (record->n_lines + 1) * sizeof(*record->lines)));
+    record->lines = must(realloc(record->lines, (record->n_lines + 1) * sizeof(*record->lines)));
     record->lines[record->n_lines++] = must(strdup(line));
 }
 

@@ -99,8 +99,7 @@ bool difference_applies(const Difference *one, const char *tags)
     }
 }
 
-Difference *differences_find(Difference *list, const char *tags, const char *name,
-                             const char *step)
+Difference *differences_find(Difference *list, const char *tags, const char *name, const char *step)
 {
     for (Difference *one = list; one; one = one->next) {
         if (difference_applies(one, tags) && fnmatch(one->name, name, 0) == 0 &&

@@ -56,11 +56,11 @@ enum {
     HAS_LOCKS = 4,
     HAS_FINE_TIMES = 8, /* below a second, and a ctime of its own */
     HAS_STATVFS = 16,
-    HAS_LITTLE_ROOM = 32, /* so little that it can be filled up: at most LITTLE_ROOM bytes are free */
+    HAS_LITTLE_ROOM = 32, /* LITTLE_ROOM at most, so that it can be filled up */
 };
 
 enum {
-    LITTLE_ROOM = 8 << 20,
+    LITTLE_ROOM = 8 << 20, /* bytes */
 };
 
 typedef struct Driver Driver;

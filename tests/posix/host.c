@@ -66,8 +66,7 @@ static void host_become(Driver *d, const User *user)
 {
     Host *h = (Host *)d;
 
-    if (setresuid((uid_t)-1, 0, (uid_t)-1) != 0 ||
-        setgroups(user->n_groups, user->groups) != 0 ||
+    if (setresuid((uid_t)-1, 0, (uid_t)-1) != 0 || setgroups(user->n_groups, user->groups) != 0 ||
         setresgid((gid_t)-1, user->gid, (gid_t)-1) != 0 ||
         setresuid((uid_t)-1, user->uid, (uid_t)-1) != 0)
         die("becoming another user");

@@ -154,7 +154,7 @@ static P9 *p9_new(const char *export, SecurityModel model, Dialect dialect)
 
     options.model = model;
     g_assert_cmpint(local_fs_new(export, &options, &p9->fs, &why), ==, 0);
-    p9->ts = test_session_new(p9->fs, CHANNELS, P9_MSIZE, NULL);
+    p9->ts = test_session_new_with_options(p9->fs, &options, CHANNELS, P9_MSIZE, NULL);
     p9->base.ops = &p9_ops;
     p9->remote = dialect == DIALECT_9P2000_L ? &p9_remote_l : &p9_remote_u;
     p9->user = &root;

@@ -110,7 +110,7 @@ struct P9 {
 extern const P9Remote p9_remote_l;
 extern const P9Remote p9_remote_u;
 
-/* Counts the messages that went over the session so far. */
+/* The P9 that a driver is; counts the messages that went over its session so far. */
 P9 *p9_of(Driver *d);
 
 /* Where paths start for the present user. */

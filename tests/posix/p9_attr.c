@@ -170,8 +170,8 @@ static long p9_fchown(Driver *d, int fd, uid_t uid, gid_t gid)
 }
 
 /* What one of the two times asks for. */
-static void read_time(const struct timespec *time, uint32_t bit, uint32_t set_bit,
-                      FsChange *change, struct timespec *to)
+static void read_time(const struct timespec *time, uint32_t bit, uint32_t set_bit, FsChange *change,
+                      struct timespec *to)
 {
     if (!time || time->tv_nsec == UTIME_NOW) {
         change->valid |= bit;
@@ -260,8 +260,8 @@ ssize_t p9_get_xattr(P9 *p9, uint32_t fid, const char *name, void *value, size_t
     r = byte_reader(reply->bytes + P9_HEADER_SIZE, reply->size - P9_HEADER_SIZE);
     total = read_u64(&r);
     while (value && total <= size && done < total) {
-        ssize_t got = client_read(c, snapshot, done, (uint32_t)(total - done),
-                                  (char *)value + done);
+        ssize_t got =
+            client_read(c, snapshot, done, (uint32_t)(total - done), (char *)value + done);
         g_assert_cmpint(got, >, 0);
         done += (size_t)got;
     }
@@ -278,8 +278,8 @@ static int store_xattr(P9 *p9, uint32_t fid, const char *name, const void *value
 
     if (error)
         return error;
-    error = client_call(c, NULL, P9_TXATTRCREATE, "dsqd", store, name, (uint64_t)size,
-                        (unsigned)flags);
+    error =
+        client_call(c, NULL, P9_TXATTRCREATE, "dsqd", store, name, (uint64_t)size, (unsigned)flags);
     if (!error && size > 0)
         g_assert_cmpint(client_write(c, store, 0, value, (uint32_t)size), ==, (ssize_t)size);
     return error ? (client_clunk(c, store), error) : client_clunk(c, store);
@@ -344,8 +344,7 @@ static int get_xattr(P9 *p9, const P9File *file, const void *argument)
     const XattrCall *call = argument;
     int error = check_xattr(p9, file, call->name, false);
 
-    return error ? error
-                 : (int)p9_get_xattr(p9, file->fid, call->name, call->value, call->size);
+    return error ? error : (int)p9_get_xattr(p9, file->fid, call->name, call->value, call->size);
 }
 
 static int change_xattr(P9 *p9, const P9File *file, const void *argument)

@@ -109,8 +109,8 @@ static int create(P9 *p9, const P9Last *last, int flags, mode_t mode)
 
     mode = p9_new_mode(p9, &last->dir, S_IFREG | (mode & 07777)) & 07777;
     if (!error)
-        error = p9->remote->create(p9, file.fid, last->name, flags, mode,
-                                   p9_new_gid(p9, &last->dir));
+        error =
+            p9->remote->create(p9, file.fid, last->name, flags, mode, p9_new_gid(p9, &last->dir));
     if (!error)
         error = p9->remote->getattr(p9, file.fid, &file.st);
     if (error) {
@@ -214,9 +214,9 @@ static long p9_pread(Driver *d, int fd, void *bytes, size_t size, off_t offset)
     size_t done = 0;
 
     while (!error && done < size) {
-        ssize_t got = p9->remote->read(p9, h->fid, (char *)bytes + done,
-                                       MIN(size - done, P9_MSIZE - P9_IO_OVERHEAD),
-                                       (uint64_t)offset + done);
+        ssize_t got =
+            p9->remote->read(p9, h->fid, (char *)bytes + done,
+                             MIN(size - done, P9_MSIZE - P9_IO_OVERHEAD), (uint64_t)offset + done);
 
         if (got < 0)
             return done > 0 ? (long)done : got;
@@ -235,9 +235,9 @@ static long p9_pwrite(Driver *d, int fd, const void *bytes, size_t size, off_t o
     size_t done = 0;
 
     while (!error && done < size) {
-        ssize_t put = p9->remote->write(p9, h->fid, (const char *)bytes + done,
-                                        MIN(size - done, P9_MSIZE - P9_IO_OVERHEAD),
-                                        (uint64_t)offset + done);
+        ssize_t put =
+            p9->remote->write(p9, h->fid, (const char *)bytes + done,
+                              MIN(size - done, P9_MSIZE - P9_IO_OVERHEAD), (uint64_t)offset + done);
 
         if (put < 0)
             return done > 0 ? (long)done : put;

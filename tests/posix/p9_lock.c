@@ -111,8 +111,8 @@ static int test_lock(P9 *p9, const P9Handle *h, LockRange range)
     int error = h ? read_range(h, &range) : -EBADF;
 
     if (!error)
-        error = client_call(&p9->wire.client, &reply, P9_TGETLOCK, "dbqqds", h->fid,
-                            P9_LOCK_UNLOCK, (uint64_t)range.start, (uint64_t)range.length,
+        error = client_call(&p9->wire.client, &reply, P9_TGETLOCK, "dbqqds", h->fid, P9_LOCK_UNLOCK,
+                            (uint64_t)range.start, (uint64_t)range.length,
                             owner_of(p9, h, range.kind), CLIENT_ID);
     if (error)
         return error;

@@ -88,8 +88,8 @@ static long p9_mknod(Driver *d, const char *path, mode_t mode, dev_t device)
         error = -EPERM;
     mode = p9_new_mode(p9, &last.dir, mode);
     if (!error)
-        error = p9->remote->mknod(p9, last.dir.fid, last.name, mode, device,
-                                  p9_new_gid(p9, &last.dir));
+        error =
+            p9->remote->mknod(p9, last.dir.fid, last.name, mode, device, p9_new_gid(p9, &last.dir));
     p9_drop(p9, &last.dir);
     return error;
 }
@@ -184,8 +184,7 @@ static int check_removal(P9 *p9, const P9File *dir, const P9File *file, bool dir
 
     if (error)
         return error;
-    if ((dir->st.st_mode & S_ISVTX) && !p9_is_owner(p9, &file->st) &&
-        !p9_is_owner(p9, &dir->st))
+    if ((dir->st.st_mode & S_ISVTX) && !p9_is_owner(p9, &file->st) && !p9_is_owner(p9, &dir->st))
         return -EPERM;
     if (directory != is_directory)
         return directory ? -ENOTDIR : -EISDIR;

@@ -86,8 +86,7 @@ static int check_acl(const P9 *p9, const AclEntry *entries, size_t n, const stru
 static int may_by_acl(P9 *p9, const P9File *file, unsigned want)
 {
     AclEntry value[64];
-    ssize_t size =
-        p9_get_xattr(p9, file->fid, "system.posix_acl_access", value, sizeof(value));
+    ssize_t size = p9_get_xattr(p9, file->fid, "system.posix_acl_access", value, sizeof(value));
     const char *entries = (const char *)value + sizeof(uint32_t); /* behind the version */
 
     if (size < 0)

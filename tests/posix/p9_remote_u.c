@@ -158,8 +158,8 @@ static int u_mknod(P9 *p9, uint32_t dir, const char *name, mode_t mode, dev_t de
 
     (void)gid;
     if (S_ISCHR(mode) || S_ISBLK(mode))
-        snprintf(extension, sizeof(extension), "%c %u %u", S_ISBLK(mode) ? 'b' : 'c',
-                 major(device), minor(device));
+        snprintf(extension, sizeof(extension), "%c %u %u", S_ISBLK(mode) ? 'b' : 'c', major(device),
+                 minor(device));
     return make(p9, dir, name, stat_mode(mode, DIALECT_9P2000_U), extension);
 }
 
@@ -209,8 +209,7 @@ static ssize_t u_read(P9 *p9, uint32_t fid, void *bytes, size_t size, uint64_t o
 static ssize_t u_write(P9 *p9, uint32_t fid, const void *bytes, size_t size, uint64_t offset)
 {
     g_autofree TestReply *reply = NULL;
-    int error =
-        unix_call(&p9->wire, &reply, P9_TWRITE, "dqD", fid, offset, (unsigned)size, bytes);
+    int error = unix_call(&p9->wire, &reply, P9_TWRITE, "dqD", fid, offset, (unsigned)size, bytes);
     ByteReader r;
 
     if (error)

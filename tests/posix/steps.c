@@ -391,8 +391,8 @@ long moved(const char *path)
         which |= ATIME;
     if (st.st_mtim.tv_sec != PAST)
         which |= MTIME;
-    if ((driver->has & HAS_FINE_TIMES) && (st.st_ctim.tv_sec != noted_ctime.tv_sec ||
-                                           st.st_ctim.tv_nsec != noted_ctime.tv_nsec))
+    if ((driver->has & HAS_FINE_TIMES) &&
+        (st.st_ctim.tv_sec != noted_ctime.tv_sec || st.st_ctim.tv_nsec != noted_ctime.tv_nsec))
         which |= CTIME;
     return which;
 }

@@ -23,7 +23,7 @@ static struct {
     Case *cases;
     const SuiteOptions *options;
     Difference *differences;
-    char name[128];          /* of the case, with its group */
+    char name[128]; /* of the case, with its group */
     const User *user;
     unsigned n_cases;        /* in all runs */
     unsigned n_steps;        /* in this run */

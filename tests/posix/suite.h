@@ -34,13 +34,13 @@ typedef struct Case {
 void suite_add_case(Case *one);
 
 /* CASE(name, flags) { steps } */
-#define CASE(name, flags)                                                   \
-    static void name(void);                                                 \
-    static Case case_of_##name = {__FILE__, #name, (flags), name, NULL};    \
-    static __attribute__((constructor)) void add_case_of_##name(void)       \
-    {                                                                       \
-        suite_add_case(&case_of_##name);                                    \
-    }                                                                       \
+#define CASE(name, flags)                                                \
+    static void name(void);                                              \
+    static Case case_of_##name = {__FILE__, #name, (flags), name, NULL}; \
+    static __attribute__((constructor)) void add_case_of_##name(void)    \
+    {                                                                    \
+        suite_add_case(&case_of_##name);                                 \
+    }                                                                    \
     static void name(void)
 
 /* What the cases are run against now. */
@@ -53,9 +53,8 @@ extern Driver *driver;
     suite_check(__LINE__, #op "(" #__VA_ARGS__ ")", (expected), CALL(op, __VA_ARGS__))
 
 /* It gives one of two: POSIX names both. */
-#define IS_EITHER(one, other, op, ...)                                                       \
-    suite_check_either(__LINE__, #op "(" #__VA_ARGS__ ")", (one), (other), \
-                       CALL(op, __VA_ARGS__))
+#define IS_EITHER(one, other, op, ...) \
+    suite_check_either(__LINE__, #op "(" #__VA_ARGS__ ")", (one), (other), CALL(op, __VA_ARGS__))
 
 /* POSIX says nothing: it is only recorded, to be the same elsewhere. */
 #define SHOW(op, ...) suite_record(#op "(" #__VA_ARGS__ ")", CALL(op, __VA_ARGS__))
@@ -149,18 +148,18 @@ const char *longest_path(const char *name);
 /* What path_errors_begin() makes is there for PATH_ERRORS(): the errors that every call gives that
  * takes a path, which is the first argument. */
 void path_errors_begin(void);
-#define PATH_ERRORS(op, ...)                                             \
-    do {                                                                 \
-        path_errors_begin();                                             \
-        IS(-ENOENT, op, "none/f" __VA_OPT__(, ) __VA_ARGS__);            \
-        IS(-ENOENT, op, "" __VA_OPT__(, ) __VA_ARGS__);                  \
-        IS(-ENOTDIR, op, "file/f" __VA_OPT__(, ) __VA_ARGS__);           \
-        IS(-ENAMETOOLONG, op, long_name() __VA_OPT__(, ) __VA_ARGS__);   \
-        IS(-ENAMETOOLONG, op, long_path() __VA_OPT__(, ) __VA_ARGS__);   \
-        IS(-ELOOP, op, "loop/f" __VA_OPT__(, ) __VA_ARGS__);             \
-        as(&alice);                                                      \
-        IS(-EACCES, op, "closed/f" __VA_OPT__(, ) __VA_ARGS__);          \
-        as(&root);                                                       \
+#define PATH_ERRORS(op, ...)                                           \
+    do {                                                               \
+        path_errors_begin();                                           \
+        IS(-ENOENT, op, "none/f" __VA_OPT__(, ) __VA_ARGS__);          \
+        IS(-ENOENT, op, "" __VA_OPT__(, ) __VA_ARGS__);                \
+        IS(-ENOTDIR, op, "file/f" __VA_OPT__(, ) __VA_ARGS__);         \
+        IS(-ENAMETOOLONG, op, long_name() __VA_OPT__(, ) __VA_ARGS__); \
+        IS(-ENAMETOOLONG, op, long_path() __VA_OPT__(, ) __VA_ARGS__); \
+        IS(-ELOOP, op, "loop/f" __VA_OPT__(, ) __VA_ARGS__);           \
+        as(&alice);                                                    \
+        IS(-EACCES, op, "closed/f" __VA_OPT__(, ) __VA_ARGS__);        \
+        as(&root);                                                     \
     } while (0)
 
 /* Locks. */
@@ -174,7 +173,7 @@ LockRange whole_lock(short type);
 
 typedef struct SuiteOptions {
     const char *label; /* in front of the names of cases, or "" */
-    const char *only; /* a group, a case, or NULL */
+    const char *only;  /* a group, a case, or NULL */
     bool representative;
     bool quiet;              /* failures and a summary, no TAP */
     FILE *transcript;        /* or NULL */

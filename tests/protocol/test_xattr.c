@@ -271,14 +271,14 @@ static void test_trusted_is_listed_for_root(Share *s, gconstpointer unused)
         return;
     }
     g_assert_cmpint(setxattr(path, "user.b", "x", 1, 0), ==, 0);
-    size = get(c, FILE_FID, "", list, sizeof(list));
-    g_assert_false(list_has(list, size, "trusted.a"));
-    g_assert_true(list_has(list, size, "user.b"));
+    size = client_get_xattr(c, FILE_FID, "", list, sizeof(list));
+    g_assert_false(xattr_list_has(list, size, "trusted.a"));
+    g_assert_true(xattr_list_has(list, size, "user.b"));
     g_assert_cmpint(client_attach(c, OTHER_ROOT, 0, NULL), ==, 0);
     g_assert_cmpint(client_walk(c, OTHER_ROOT, ROOT_FID, "file", NULL, NULL), ==, 0);
-    size = get(c, ROOT_FID, "", list, sizeof(list));
-    g_assert_true(list_has(list, size, "trusted.a"));
-    g_assert_true(list_has(list, size, "user.b"));
+    size = client_get_xattr(c, ROOT_FID, "", list, sizeof(list));
+    g_assert_true(xattr_list_has(list, size, "trusted.a"));
+    g_assert_true(xattr_list_has(list, size, "user.b"));
 }
 
 /* An ACL that is more than a mode, as the kernel writes it. */

@@ -94,7 +94,7 @@ CASE(a_reader_finds_no_reader, HAS_LOCKS)
     IS(F_UNLCK, peer_test_lock, peer, posix_lock(F_RDLCK, 0, 10));
 }
 
-CASE(go_with_any_close_of_the_process, HAS_LOCKS)
+CASE(go_with_any_close_of_the_process, HAS_LOCKS | REPRESENTATIVE)
 {
     int one, other, peer;
 

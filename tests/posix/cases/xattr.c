@@ -163,7 +163,7 @@ CASE(users_attributes_are_for_files_and_directories, HAS_XATTRS)
     IS(-ENODATA, lgetxattr, "link", "user.a", buffer, 1);
 }
 
-CASE(of_special_files_and_symlinks, HAS_XATTRS)
+CASE(of_special_files_and_symlinks, HAS_XATTRS | REPRESENTATIVE)
 {
     IS(0, mknod, "fifo", S_IFIFO | 0666, 0);
     IS(0, symlink, "fifo", "link");
