@@ -240,7 +240,7 @@ int main(int argc, char **argv)
     if (at < argc) {
         status = run_one(&(Run){argv[at], argv[at + 1], argv[at + 2]}, options);
     } else {
-        options.representative = true;
+        options.representative = options.possible = true;
         for (size_t i = 0; i < G_N_ELEMENTS(representative); i++)
             status |= run_one(&representative[i], options);
     }

@@ -62,12 +62,36 @@ void suite_add_case(Case *one)
     *place = one;
 }
 
+/* What the driver lacks for a case, or NULL. */
+static const char *why_not(const Case *one)
+{
+    static const struct {
+        unsigned bit;
+        const char *reason;
+    } needs[] = {
+        {HAS_XATTRS, "no extended attributes"},
+        {HAS_ACLS, "no ACLs"},
+        {HAS_LOCKS, "no locks"},
+        {HAS_FINE_TIMES, "no times below a second"},
+        {HAS_STATVFS, "no statvfs"},
+        {HAS_LITTLE_ROOM, "too much room"},
+    };
+
+    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+        if (one->flags & needs[i].bit & ~driver->has)
+            return needs[i].reason;
+    }
+    return NULL;
+}
+
 static bool is_selected(const Case *one, const SuiteOptions *options)
 {
     char name[128];
     size_t group;
 
     if (options->representative && !(one->flags & REPRESENTATIVE))
+        return false;
+    if (options->possible && why_not(one))
         return false;
     if (!options->only)
         return true;
@@ -177,27 +201,6 @@ void with_umask(mode_t mask)
 /*
  * Running
  */
-
-static const char *why_not(const Case *one)
-{
-    static const struct {
-        unsigned bit;
-        const char *reason;
-    } needs[] = {
-        {HAS_XATTRS, "no extended attributes"},
-        {HAS_ACLS, "no ACLs"},
-        {HAS_LOCKS, "no locks"},
-        {HAS_FINE_TIMES, "no times below a second"},
-        {HAS_STATVFS, "no statvfs"},
-        {HAS_LITTLE_ROOM, "too much room"},
-    };
-
-    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
-        if (one->flags & needs[i].bit & ~driver->has)
-            return needs[i].reason;
-    }
-    return NULL;
-}
 
 /* A case that cannot run is one step of the transcript, "skipped". */
 static void skip_case(const char *reason)

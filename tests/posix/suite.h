@@ -175,6 +175,7 @@ typedef struct SuiteOptions {
     const char *label; /* in front of the names of cases, or "" */
     const char *only;  /* a group, a case, or NULL */
     bool representative;
+    bool possible;           /* leave out what the driver cannot do, instead of skipping it */
     bool quiet;              /* failures and a summary, no TAP */
     FILE *transcript;        /* or NULL */
     const char *differences; /* a file of known differences, or NULL */
