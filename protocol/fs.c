@@ -12,6 +12,13 @@ void fs_node_init(FsNode *node, Fs *fs, FsClass class, mode_t mode)
     g_atomic_ref_count_init(&node->refs);
 }
 
+mode_t fs_mode_without_setid(mode_t mode)
+{
+    if (mode & S_IXGRP)
+        mode &= ~(mode_t)S_ISGID;
+    return mode & ~(mode_t)S_ISUID;
+}
+
 FsNode *fs_node_ref(FsNode *node)
 {
     g_atomic_ref_count_inc(&node->refs);

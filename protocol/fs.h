@@ -112,6 +112,9 @@ struct FsOps {
     /* The number, of at most 32 bits, that tells the node from earlier ones with the same inode
      * number. Returns false when there is none; a file system without any has no such function. */
     bool (*generation)(FsNode *node, uint32_t *generation);
+    /* Takes the set-id bits away that a regular file loses when somebody other than root changes what
+     * is in it; see fs_mode_without_setid(). */
+    int (*drop_setid)(FsNode *node);
     int (*readlink)(FsNode *node, char *target, size_t size, size_t *length);
     int (*statfs)(FsNode *node, struct statfs *st);
 
@@ -167,6 +170,10 @@ struct FsOps {
      * ones that would. NULL where there are none. */
     void (*stop)(Fs *fs);
 };
+
+/* What is left of a file's mode without set-id bits. A set-group-id bit without the right to execute
+ * is none. */
+mode_t fs_mode_without_setid(mode_t mode);
 
 FsNode *fs_node_ref(FsNode *node);
 void fs_node_unref(FsNode *node); /* NULL is allowed */

@@ -24,6 +24,7 @@ static const FsOps local_ops = {
     .node_free = local_node_free,
     .getattr = local_getattr,
     .setattr = local_setattr,
+    .drop_setid = local_drop_setid,
     .generation = local_generation,
     .readlink = local_readlink,
     .statfs = local_statfs,

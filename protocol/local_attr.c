@@ -181,18 +181,28 @@ static int change_real_access(FsNode *node, const FsChange *change)
     return error;
 }
 
-/* A change of size takes set-id bits away unless the mode is set as well. */
 static int change_mapped_access(FsNode *node, const FsChange *change)
 {
     enum { ACCESS = P9_SETATTR_UID | P9_SETATTR_GID | P9_SETATTR_MODE };
-    int error = 0;
 
-    if (change->valid & ACCESS)
-        error = local_map_setattr((LocalNode *)node, change);
-    if (!error && (change->valid & (P9_SETATTR_SIZE | P9_SETATTR_MODE)) == P9_SETATTR_SIZE &&
-        S_ISREG(node->type))
-        error = local_map_drop_privileges((LocalNode *)node);
-    return error;
+    return change->valid & ACCESS ? local_map_setattr((LocalNode *)node, change) : 0;
+}
+
+int local_drop_setid(FsNode *node)
+{
+    FsAttr attr;
+    mode_t mode;
+    int error;
+
+    if (!S_ISREG(node->type))
+        return 0;
+    if (local_fs(node)->mapping)
+        return local_map_drop_setid((LocalNode *)node);
+    error = local_statx(local_fd(node), "", false, &attr);
+    mode = fs_mode_without_setid(attr.stx_mode);
+    if (error || mode == attr.stx_mode)
+        return error;
+    return change_mode(local_fs(node), local_fd(node), mode & 07777);
 }
 
 /* The order matters: a change of owner clears set-id bits that the mode brings back, and a change

@@ -61,10 +61,6 @@ int local_open(FsNode *node, int flags, bool nowait, FsFile **file)
     if (nowait && (flags & O_TRUNC || fs->mapping) && node->class != FS_MEMORY)
         return -EAGAIN;
     flags &= ~FS_OPEN_OWN;
-    if (fs->mapping && (flags & O_TRUNC) && S_ISREG(node->type))
-        error = local_map_drop_privileges((LocalNode *)node);
-    if (error)
-        return error;
     if (fs->options.readonly) /* where the mount is not: even reading must change nothing */
         flags |= O_NOATIME;
     fd = local_reopen(fs, local_fd(node), flags | (nowait ? O_NONBLOCK : 0));
@@ -217,11 +213,6 @@ ssize_t local_write(FsFile *file, const void *data, size_t size, uint64_t offset
 
     if (offset > INT64_MAX - size)
         return -EFBIG;
-    if (local_fs(file->node)->mapping) {
-        int error = local_map_drop_privileges((LocalNode *)file->node);
-        if (error)
-            return error;
-    }
     do {
         ssize_t put = pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
 

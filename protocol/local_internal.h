@@ -174,6 +174,7 @@ int local_readdir(FsFile *dir, uint64_t offset, FsFill *fill, void *context);
 int local_getattr(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid);
 bool local_generation(FsNode *node, uint32_t *generation);
 int local_setattr(FsNode *node, FsFile *file, const FsChange *change);
+int local_drop_setid(FsNode *node);
 int local_readlink(FsNode *node, char *target, size_t size, size_t *length);
 int local_statfs(FsNode *node, struct statfs *st);
 
@@ -234,8 +235,7 @@ mode_t local_map_entry_type(LocalFs *fs, LocalName at);
 
 int local_map_setattr(LocalNode *node, const FsChange *change);
 
-/* Takes set-id bits away before data changes. */
-int local_map_drop_privileges(LocalNode *node);
+int local_map_drop_setid(LocalNode *node);
 
 /* The target of a symlink that is a stand-in. */
 int local_map_readlink(const LocalNode *node, char *target, size_t size, size_t *length);

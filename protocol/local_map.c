@@ -72,7 +72,7 @@ mode_t map_mode(mode_t host, uint32_t kept)
 
 bool map_is_privileged(uint32_t mode)
 {
-    return (mode & S_ISUID) || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+    return fs_mode_without_setid(mode) != mode;
 }
 
 static void overlay_mode(const MapMeta *meta, FsAttr *attr)
@@ -160,13 +160,6 @@ int local_map_readlink(const LocalNode *node, char *target, size_t size, size_t 
  * Changing
  */
 
-static void drop_privileges(uint32_t *mode)
-{
-    if (*mode & S_IXGRP)
-        *mode &= ~(uint32_t)S_ISGID;
-    *mode &= ~(uint32_t)S_ISUID;
-}
-
 /* The mode that `meta` has after the change. */
 static uint32_t mode_after(const MapChange *change, const MapMeta *meta)
 {
@@ -175,7 +168,7 @@ static uint32_t mode_after(const MapChange *change, const MapMeta *meta)
     if (change->to.has & MAP_MODE)
         mode = change->to.mode;
     else if (change->drops_privileges && map_is_privileged(mode))
-        drop_privileges(&mode);
+        mode = fs_mode_without_setid(mode);
     else
         mode = meta->mode;
     return mode;
@@ -223,7 +216,7 @@ int local_map_setattr(LocalNode *node, const FsChange *change)
     return local_fs(&node->base)->mapping->store(node, &map);
 }
 
-int local_map_drop_privileges(LocalNode *node)
+int local_map_drop_setid(LocalNode *node)
 {
     static const MapChange change = {.drops_privileges = true};
     const LocalMapping *mapping = local_fs(&node->base)->mapping;

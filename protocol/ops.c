@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
     IO_ALIGNMENT = 4096,
@@ -79,30 +78,10 @@ bool open_flags_change(int flags)
 }
 
 /* The kernel does not do it for us, who may do everything, and Linux without a cache leaves it to the
- * server. A set-group-id bit without the right to execute is no set-id bit. */
-bool loses_setid(const Fid *fid, const FsAttr *attr, mode_t *mode)
+ * server. */
+int drop_setid(const Request *r, FsNode *node)
 {
-    mode_t now = attr->stx_mode & 07777;
-
-    if (fid_user(fid) == 0 || !S_ISREG(attr->stx_mode))
-        return false;
-    *mode = now & ~(mode_t)(S_ISUID | (now & S_IXGRP ? S_ISGID : 0));
-    return *mode != now;
-}
-
-int drop_setid(const Fid *fid)
-{
-    const FsOps *fs = fid->node->fs->ops;
-    FsChange change = {.valid = P9_SETATTR_MODE};
-    FsAttr attr;
-    int error;
-
-    if (fid_user(fid) == 0)
-        return 0;
-    error = fs->getattr(fid->node, fid->file, &attr, NULL);
-    if (error || !loses_setid(fid, &attr, &change.mode))
-        return error;
-    return fs->setattr(fid->node, fid->file, &change);
+    return fid_user(r->fid) == 0 ? 0 : node->fs->ops->drop_setid(node);
 }
 
 int check_name(const char *name)

@@ -95,12 +95,9 @@ int check_new_name(const char *name, int error_for_dots);
  * and cannot be removed: -EBUSY. */
 int remove_node(const Fid *fid);
 
-/* Whether a file loses set-id bits when what is in it is changed through the fid, as it does on a
- * local file system unless root changes it; *mode is then what is left. */
-bool loses_setid(const Fid *fid, const FsAttr *attr, mode_t *mode);
-
-/* Takes them away. Returns 0 or a negative errno. */
-int drop_setid(const Fid *fid);
+/* Takes set-id bits of `node` away before what is in it is changed, or was: as a local file system does,
+ * unless the request is root's. Returns 0 or a negative errno. */
+int drop_setid(const Request *r, FsNode *node);
 
 /* ops_ids.c: users and groups */
 

@@ -105,7 +105,7 @@ int op_setattr(Request *r)
     if (!error)
         error = check_change(r, &change);
     if (!error && (change.valid & (P9_SETATTR_SIZE | P9_SETATTR_MODE)) == P9_SETATTR_SIZE)
-        error = drop_setid(r->fid);
+        error = drop_setid(r, node);
     return error ? error : node->fs->ops->setattr(node, r->fid->file, &change);
 }
 

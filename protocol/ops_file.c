@@ -48,8 +48,10 @@ int reply_opened(Request *r, FsFile *file, int flags)
     Fid *fid = r->fid;
     FsAttr attr;
     Qid qid;
-    int error = node->fs->ops->getattr(node, file, &attr, &qid);
+    int error = flags & O_TRUNC ? drop_setid(r, node) : 0;
 
+    if (!error)
+        error = node->fs->ops->getattr(node, file, &attr, &qid);
     if (!error)
         error = check_open(r, &attr, flags);
     if (!error) {
@@ -163,7 +165,7 @@ int op_write(Request *r)
         return write_xattr(r);
     if (!file || (r->fid->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
-    error = r->t.io.count > 0 ? drop_setid(r->fid) : 0;
+    error = r->t.io.count > 0 ? drop_setid(r, file->node) : 0;
     if (error)
         return error;
     put = file->node->fs->ops->write(file, r->t.io.data, r->t.io.count, r->t.io.offset);

@@ -120,6 +120,18 @@ bool wstat_changes(const Request *r)
     return stat_asks_change(&r->t.wstat);
 }
 
+/* A user who changes the length takes set-id bits away, and what fails gives them back. */
+static void add_loss_of_setid(const Request *r, const FsAttr *attr, FsChange *change)
+{
+    mode_t mode = fs_mode_without_setid(attr->stx_mode);
+
+    if (fid_user(r->fid) == 0 || !S_ISREG(attr->stx_mode) || mode == attr->stx_mode ||
+        (change->valid & (P9_SETATTR_SIZE | P9_SETATTR_MODE)) != P9_SETATTR_SIZE)
+        return;
+    change->mode = mode & 07777;
+    change->valid |= P9_SETATTR_MODE;
+}
+
 int op_wstat(Request *r)
 {
     FsNode *node = r->fid->node;
@@ -140,8 +152,6 @@ int op_wstat(Request *r)
         error = fid_is_top(r->fid) ? -EBUSY : check_new_name(name, -EISDIR);
     if (error)
         return error;
-    if ((change.valid & (P9_SETATTR_SIZE | P9_SETATTR_MODE)) == P9_SETATTR_SIZE &&
-        loses_setid(r->fid, &attr, &change.mode))
-        change.valid |= P9_SETATTR_MODE;
+    add_loss_of_setid(r, &attr, &change);
     return name || change.valid ? change_file(r, name, &change, &attr) : sync_node(r->fid);
 }

@@ -255,6 +255,17 @@ static int memory_setattr(FsNode *node, FsFile *file, const FsChange *change)
     return error;
 }
 
+static int memory_drop_setid(FsNode *node)
+{
+    MemoryFs *fs = fs_of(node);
+
+    g_mutex_lock(&fs->lock);
+    if (S_ISREG(node->type))
+        inode_of(node)->mode = fs_mode_without_setid(inode_of(node)->mode);
+    g_mutex_unlock(&fs->lock);
+    return 0;
+}
+
 static int memory_readlink(FsNode *node, char *target, size_t size, size_t *length)
 {
     int error = memory_gate(fs_of(node), MEMORY_READLINK);
@@ -628,6 +639,7 @@ const FsOps memory_ops = {
     .node_free = memory_node_free,
     .getattr = memory_getattr,
     .setattr = memory_setattr,
+    .drop_setid = memory_drop_setid,
     .readlink = memory_readlink,
     .statfs = memory_statfs,
     .open = memory_open,

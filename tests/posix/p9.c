@@ -122,15 +122,14 @@ static void start_session(P9 *p9, Dialect dialect)
     char version[32];
     uint32_t msize;
 
-    p9->wire = (UnixClient){.client = {.ts = p9->ts, .tag = 1}, .dialect = dialect};
-    g_assert_cmpint(client_version(&p9->wire.client, P9_MSIZE, wanted, &msize, version), ==, 0);
+    p9->wire = (Client){.ts = p9->ts, .tag = 1, .dialect = dialect};
+    g_assert_cmpint(client_version(&p9->wire, P9_MSIZE, wanted, &msize, version), ==, 0);
     g_assert_cmpstr(version, ==, wanted);
     g_assert_cmpuint(msize, ==, P9_MSIZE);
 }
 
-/* What the share has: all of it in 9P2000.L, ACLs if the server says that there is none, which it
- * does not where it serves none. */
-static void find_features(P9 *p9, const char *export, Dialect dialect)
+/* What the share has: all of it in 9P2000.L, ACLs with the one model where they are real. */
+static void find_features(P9 *p9, const char *export, SecurityModel model, Dialect dialect)
 {
     struct statvfs room;
     uint32_t fid;
@@ -141,7 +140,8 @@ static void find_features(P9 *p9, const char *export, Dialect dialect)
         return;
     p9->base.has |= HAS_XATTRS | HAS_LOCKS | HAS_FINE_TIMES | HAS_STATVFS;
     g_assert_cmpint(p9_start(p9, &fid), ==, 0);
-    p9->acls = p9_get_xattr(p9, fid, "system.posix_acl_access", NULL, 0) == -ENODATA;
+    p9->acls = model == MODEL_PASSTHROUGH &&
+               p9_get_xattr(p9, fid, "system.posix_acl_access", NULL, 0) == -ENODATA;
     if (p9->acls)
         p9->base.has |= HAS_ACLS;
 }
@@ -161,7 +161,7 @@ static P9 *p9_new(const char *export, SecurityModel model, Dialect dialect)
     p9->dir = g_strdup("");
     p9->lockers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     start_session(p9, dialect);
-    find_features(p9, export, dialect);
+    find_features(p9, export, model, dialect);
     return p9;
 }
 
@@ -189,6 +189,7 @@ typedef struct Run {
 static const Run representative[] = {
     {"L", "passthrough", "/dev/shm"},
     {"L", "none", "/var/tmp"},
+    {"L", "mapped-xattr", "/var/tmp"},
     {"u", "none", "/dev/shm"},
 };
 

@@ -90,7 +90,7 @@ struct P9 {
     const P9Remote *remote;
     Fs *fs;
     TestSession *ts;
-    UnixClient wire; /* its client is the one for 9P2000.L, too */
+    Client wire;
     bool acls;       /* the server serves ACLs, and so they count here */
     const User *user;
     mode_t umask;

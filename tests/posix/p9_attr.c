@@ -83,7 +83,7 @@ static long p9_statvfs(Driver *d, const char *path, struct statvfs *st)
 
     if (error)
         return error;
-    error = client_statfs(&p9->wire.client, file.fid, &type, &blocks, &name_max);
+    error = client_statfs(&p9->wire, file.fid, &type, &blocks, &name_max);
     p9_drop(p9, &file);
     *st = (struct statvfs){.f_bsize = 1, .f_blocks = blocks, .f_namemax = name_max};
     return error;
@@ -247,7 +247,7 @@ static long p9_futimens(Driver *d, int fd, const struct timespec t[2])
 
 ssize_t p9_get_xattr(P9 *p9, uint32_t fid, const char *name, void *value, size_t size)
 {
-    Client *c = &p9->wire.client;
+    Client *c = &p9->wire;
     uint32_t snapshot = p9_new_fid(p9);
     g_autofree TestReply *reply = NULL;
     int error = client_call(c, &reply, P9_TXATTRWALK, "dds", fid, snapshot, name);
@@ -272,7 +272,7 @@ ssize_t p9_get_xattr(P9 *p9, uint32_t fid, const char *name, void *value, size_t
 static int store_xattr(P9 *p9, uint32_t fid, const char *name, const void *value, size_t size,
                        int flags)
 {
-    Client *c = &p9->wire.client;
+    Client *c = &p9->wire;
     uint32_t store = p9_new_fid(p9);
     int error = client_walk(c, fid, store, "", NULL, NULL);
 

@@ -92,7 +92,7 @@ static void note_locker(P9 *p9, P9Handle *h, LockKind kind)
 
 static int set_lock(P9 *p9, P9Handle *h, LockRange range)
 {
-    uint16_t tag = p9->wire.client.tag;
+    uint16_t tag = p9->wire.tag;
     int error = h ? read_range(h, &range) : -EBADF;
 
     if (error)
@@ -111,7 +111,7 @@ static int test_lock(P9 *p9, const P9Handle *h, LockRange range)
     int error = h ? read_range(h, &range) : -EBADF;
 
     if (!error)
-        error = client_call(&p9->wire.client, &reply, P9_TGETLOCK, "dbqqds", h->fid, P9_LOCK_UNLOCK,
+        error = client_call(&p9->wire, &reply, P9_TGETLOCK, "dbqqds", h->fid, P9_LOCK_UNLOCK,
                             (uint64_t)range.start, (uint64_t)range.length,
                             owner_of(p9, h, range.kind), CLIENT_ID);
     if (error)
@@ -130,7 +130,7 @@ static int test_lock(P9 *p9, const P9Handle *h, LockRange range)
 void p9_unlock_handle(P9 *p9, const P9Handle *h)
 {
     LockRange all = {.kind = LOCK_POSIX, .type = F_UNLCK};
-    uint16_t tag = p9->wire.client.tag;
+    uint16_t tag = p9->wire.tag;
     char key[48];
 
     if (g_hash_table_remove(p9->lockers, locker_key(h, key))) {

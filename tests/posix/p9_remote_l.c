@@ -6,7 +6,7 @@
 
 static Client *client(P9 *p9)
 {
-    return &p9->wire.client;
+    return &p9->wire;
 }
 
 /* Linux leaves O_TRUNC, O_EXCL and O_CREAT out and does them by other messages. */

@@ -209,7 +209,7 @@ static ssize_t u_read(P9 *p9, uint32_t fid, void *bytes, size_t size, uint64_t o
 static ssize_t u_write(P9 *p9, uint32_t fid, const void *bytes, size_t size, uint64_t offset)
 {
     g_autofree TestReply *reply = NULL;
-    int error = unix_call(&p9->wire, &reply, P9_TWRITE, "dqD", fid, offset, (unsigned)size, bytes);
+    int error = client_call(&p9->wire, &reply, P9_TWRITE, "dqD", fid, offset, (unsigned)size, bytes);
     ByteReader r;
 
     if (error)
