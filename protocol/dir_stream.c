@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "protocol/interrupt.h"
+
 enum { NAMES_AT_ONCE = 4096 };
 
 typedef struct Position {
@@ -191,7 +193,8 @@ int dir_stream_read(DirStream *stream, uint64_t offset, uint32_t count, ByteWrit
     Position begin, at;
     int result;
 
-    pthread_mutex_lock(&stream->lock);
+    if (interrupt_lock(&stream->lock) != 0)
+        return -EINTR;
     result = seek(stream, offset, &begin);
     at = begin;
     if (result == 0)

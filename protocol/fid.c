@@ -165,6 +165,30 @@ Fid *fid_table_take(FidTable *table, uint32_t id)
     return fid;
 }
 
+static void take_shard(FidTable *table, Shard *shard, GPtrArray *fids)
+{
+    GHashTableIter iter;
+    gpointer fid;
+
+    pthread_mutex_lock(&shard->lock);
+    g_hash_table_iter_init(&iter, shard->fids);
+    while (g_hash_table_iter_next(&iter, NULL, &fid)) {
+        g_hash_table_iter_steal(&iter);
+        g_atomic_int_add(&table->count, -1);
+        g_ptr_array_add(fids, fid);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+GPtrArray *fid_table_take_all(FidTable *table)
+{
+    GPtrArray *fids = g_ptr_array_new();
+
+    for (unsigned i = 0; i < N_SHARDS; i++)
+        take_shard(table, &table->shards[i], fids);
+    return fids;
+}
+
 unsigned fid_table_count(FidTable *table)
 {
     return (unsigned)g_atomic_int_get(&table->count);

@@ -69,6 +69,9 @@ int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid);
 /* Takes `id` out. Returns the fid with the table's reference, now the caller's, or NULL. */
 Fid *fid_table_take(FidTable *table, uint32_t id);
 
+/* Takes out all fids, in the same way: a new array, of references that are the caller's. */
+GPtrArray *fid_table_take_all(FidTable *table);
+
 unsigned fid_table_count(FidTable *table);
 
 #endif

@@ -7,7 +7,8 @@
  * these steps, most of the time through one:
  *
  *  1. Its target is in the tag table. A queued target is taken out of the queue, and that was all.
- *     A running one is marked; the Tflush joins its waiters and comes back when it has ended.
+ *     A running one is marked and its thread interrupted, see interrupt.h; the Tflush joins its
+ *     waiters and comes back when it has ended.
  *  2. Its target is unknown. It may still lie on another channel, since a client may send the
  *     Tflush elsewhere: the Tflush waits until whatever was published there before it has been
  *     taken. A target that shows up meanwhile is discarded before it starts.
@@ -56,6 +57,7 @@ static Attach attach(Session *session, Request *flush)
         result = ATTACH_REMOVED;
     } else {
         target->cancelled = true;
+        request_interrupt(target);
         append_waiter(target, flush);
     }
     tag_unlock(&session->tags, tag);

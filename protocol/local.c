@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <linux/securebits.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,7 +76,7 @@ static FsClass class_of(int fd)
     };
     struct statfs st;
 
-    if (fstatfs(fd, &st) != 0)
+    if (UNINTERRUPTED(fstatfs(fd, &st)) != 0)
         return FS_REMOTE;
     if (st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC)
         return FS_MEMORY;
@@ -207,10 +206,12 @@ void local_fill_qid(LocalFs *fs, const FsAttr *attr, Qid *qid)
 int local_statx(int dir_fd, const char *name, bool nowait, FsAttr *attr)
 {
     int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+    int result;
 
     if (nowait)
         flags |= AT_STATX_DONT_SYNC;
-    return statx(dir_fd, name, flags, LOCAL_ATTR_MASK, (struct statx *)attr) == 0 ? 0 : -errno;
+    result = UNINTERRUPTED(statx(dir_fd, name, flags, LOCAL_ATTR_MASK, (struct statx *)attr));
+    return result == 0 ? 0 : -errno;
 }
 
 /*
@@ -285,20 +286,33 @@ void local_node_free(FsNode *node)
     g_free(node);
 }
 
+static int open_once(int dir_fd, const char *name, struct open_how *how)
+{
+    long fd = UNINTERRUPTED(syscall(SYS_openat2, dir_fd, name, how, sizeof(*how)));
+
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int local_openat2(int dir_fd, const char *name, struct open_how *how)
+{
+    int fd;
+
+    do {
+        fd = open_once(dir_fd, name, how);
+    } while (fd == -EAGAIN && !interrupt_requested()); /* a rename elsewhere disturbed the lookup */
+    return fd == -EAGAIN ? -EINTR : fd;
+}
+
 int local_open_name(int dir_fd, const char *name, bool nowait)
 {
     struct open_how how = {
         .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
     };
-    long fd;
 
     if (nowait)
         how.resolve |= RESOLVE_CACHED;
-    do {
-        fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
-    } while (fd < 0 && errno == EAGAIN && !nowait); /* a rename elsewhere disturbed the lookup */
-    return fd < 0 ? -errno : (int)fd;
+    return nowait ? open_once(dir_fd, name, &how) : local_openat2(dir_fd, name, &how);
 }
 
 ProcName local_proc_name(int fd)
@@ -312,7 +326,7 @@ ProcName local_proc_name(int fd)
 int local_reopen(LocalFs *fs, int fd, int flags)
 {
     ProcName name = local_proc_name(fd);
-    int opened = openat(fs->proc_fd, name.text, flags | O_CLOEXEC | O_NOCTTY);
+    int opened = UNINTERRUPTED(openat(fs->proc_fd, name.text, flags | O_CLOEXEC | O_NOCTTY));
 
     return opened < 0 ? -errno : opened;
 }
@@ -320,7 +334,7 @@ int local_reopen(LocalFs *fs, int fd, int flags)
 int local_root(Fs *base, FsNode **node)
 {
     LocalFs *fs = (LocalFs *)base;
-    int fd = openat(fs->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = UNINTERRUPTED(openat(fs->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
 
     return fd < 0 ? -errno : local_node_new(fs, fd, NULL, false, node, NULL);
 }
@@ -370,7 +384,8 @@ void local_give_away(LocalFs *fs, int dir_fd, const char *name, FsOwner owner)
 
     if (fs->sets_owner)
         return;
-    result = fchownat(dir_fd, name, owner.uid, owner.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+    result = UNINTERRUPTED(
+        fchownat(dir_fd, name, owner.uid, owner.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
     (void)result; /* model "none": what cannot be given away stays ours */
 }
 
@@ -478,6 +493,7 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
     pthread_mutex_init(&new->device_lock, NULL);
     pthread_mutex_init(&new->kept_lock, NULL);
     umask(0);
+    interrupt_init(); /* before the first thread of an export with limits */
     prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NO_SETUID_FIXUP);
     new->sets_owner = can_set_owner();
 

@@ -70,7 +70,8 @@ static bool ask_generation(const LocalNode *node, uint32_t *generation)
     Handle handle = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
     int mount_id;
 
-    return name_to_handle_at(node->fd, "", &handle.head, &mount_id, AT_EMPTY_PATH) == 0 &&
+    return UNINTERRUPTED(name_to_handle_at(node->fd, "", &handle.head, &mount_id,
+                                           AT_EMPTY_PATH)) == 0 &&
            read_handle(&handle, node->inode, generation);
 }
 
@@ -95,19 +96,24 @@ bool local_generation(FsNode *base, uint32_t *generation)
  * Changes
  */
 
+static int result_of(int returned)
+{
+    return returned == 0 ? 0 : -errno;
+}
+
 static int change_owner(int fd, const FsChange *change)
 {
     uid_t uid = change->valid & P9_SETATTR_UID ? change->uid : (uid_t)-1;
     gid_t gid = change->valid & P9_SETATTR_GID ? change->gid : (gid_t)-1;
 
-    return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+    return result_of(UNINTERRUPTED(fchownat(fd, "", uid, gid, AT_EMPTY_PATH)));
 }
 
 static int change_mode(LocalFs *fs, int fd, mode_t mode)
 {
     ProcName name = local_proc_name(fd);
 
-    return fchmodat(fs->proc_fd, name.text, mode, 0) == 0 ? 0 : -errno;
+    return result_of(UNINTERRUPTED(fchmodat(fs->proc_fd, name.text, mode, 0)));
 }
 
 /* Moves the ctime and nothing else: a change of owner to the same owner, or, where that would take
@@ -132,9 +138,14 @@ static bool is_open_for_writing(const FsFile *file)
     return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
+static int truncate_file(int fd, uint64_t size)
+{
+    return result_of(UNINTERRUPTED(ftruncate(fd, (off_t)size)));
+}
+
 static int change_size(FsNode *node, FsFile *file, uint64_t size)
 {
-    int error = 0;
+    int error;
     int fd;
 
     if (S_ISDIR(node->type))
@@ -142,12 +153,11 @@ static int change_size(FsNode *node, FsFile *file, uint64_t size)
     if (!S_ISREG(node->type) || size > INT64_MAX)
         return -EINVAL;
     if (is_open_for_writing(file))
-        return ftruncate(((LocalFile *)file)->fd, (off_t)size) == 0 ? 0 : -errno;
+        return truncate_file(((LocalFile *)file)->fd, size);
     fd = local_reopen(local_fs(node), local_fd(node), O_WRONLY | O_NONBLOCK);
     if (fd < 0)
         return fd;
-    if (ftruncate(fd, (off_t)size) != 0)
-        error = -errno;
+    error = truncate_file(fd, size);
     close(fd);
     return error;
 }
@@ -167,7 +177,7 @@ static int change_times(int fd, const FsChange *change)
         time_to_set(change->valid, P9_SETATTR_MTIME, P9_SETATTR_MTIME_SET, change->mtime),
     };
 
-    return utimensat(fd, "", times, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+    return result_of(UNINTERRUPTED(utimensat(fd, "", times, AT_EMPTY_PATH)));
 }
 
 static int change_real_access(FsNode *node, const FsChange *change)
@@ -232,7 +242,7 @@ int local_readlink(FsNode *node, char *target, size_t size, size_t *length)
 
     if (((LocalNode *)node)->is_stand_in && S_ISLNK(node->type))
         return local_map_readlink((LocalNode *)node, target, size, length);
-    got = readlinkat(local_fd(node), "", target, size);
+    got = UNINTERRUPTED(readlinkat(local_fd(node), "", target, size));
     if (got < 0)
         return errno == ENOENT && !S_ISLNK(node->type) ? -EINVAL : -errno;
     *length = (size_t)got;
@@ -241,5 +251,5 @@ int local_readlink(FsNode *node, char *target, size_t size, size_t *length)
 
 int local_statfs(FsNode *node, struct statfs *st)
 {
-    return fstatfs(local_fd(node), st) == 0 ? 0 : -errno;
+    return result_of(UNINTERRUPTED(fstatfs(local_fd(node), st)));
 }

@@ -3,10 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -82,17 +80,14 @@ static int create_new(LocalFs *fs, int dir_fd, const char *name, int flags, mode
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
     };
     int error = local_become(fs, owner);
-    long fd;
+    int fd;
 
     if (error)
         return error;
-    do {
-        fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
-    } while (fd < 0 && errno == EAGAIN);
-    if (fd < 0)
-        return -errno;
-    local_give_away(fs, (int)fd, "", owner);
-    return (int)fd;
+    fd = local_openat2(dir_fd, name, &how);
+    if (fd >= 0)
+        local_give_away(fs, fd, "", owner);
+    return fd;
 }
 
 /* The descriptor for the node of the new file `fd`. A file that was made without a name has to be
@@ -181,7 +176,8 @@ int local_create(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner 
     return -ENOENT;
 }
 
-/* Reads until `size` bytes are there or the file ends. */
+/* Reads until `size` bytes are there or the file ends: to a client fewer bytes mean the end. So what
+ * an interrupted read has got is dropped. */
 ssize_t local_read(FsFile *file, void *data, size_t size, uint64_t offset, bool nowait)
 {
     bool may_wait = !nowait || file->node->class == FS_MEMORY;
@@ -192,7 +188,8 @@ ssize_t local_read(FsFile *file, void *data, size_t size, uint64_t offset, bool 
         return -EINVAL;
     while (done < size) {
         struct iovec iov = {.iov_base = (char *)data + done, .iov_len = size - done};
-        ssize_t got = preadv2(fd, &iov, 1, (off_t)(offset + done), may_wait ? 0 : RWF_NOWAIT);
+        ssize_t got = UNINTERRUPTED(
+            preadv2(fd, &iov, 1, (off_t)(offset + done), may_wait ? 0 : RWF_NOWAIT));
 
         if (got == 0)
             break;
@@ -201,11 +198,12 @@ ssize_t local_read(FsFile *file, void *data, size_t size, uint64_t offset, bool 
         else if (!may_wait && (errno == EAGAIN || errno == EOPNOTSUPP))
             return -EAGAIN;
         else
-            return done > 0 ? (ssize_t)done : -errno;
+            return done > 0 && errno != EINTR ? (ssize_t)done : -errno;
     }
     return (ssize_t)done;
 }
 
+/* Bytes that are written count, also when an interruption keeps the others from following. */
 ssize_t local_write(FsFile *file, const void *data, size_t size, uint64_t offset)
 {
     int fd = ((LocalFile *)file)->fd;
@@ -214,14 +212,15 @@ ssize_t local_write(FsFile *file, const void *data, size_t size, uint64_t offset
     if (offset > INT64_MAX - size)
         return -EFBIG;
     do {
-        ssize_t put = pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done));
+        ssize_t put = UNINTERRUPTED(
+            pwrite(fd, (const char *)data + done, size - done, (off_t)(offset + done)));
 
         if (put < 0)
             return done > 0 ? (ssize_t)done : -errno;
         if (put == 0)
             break;
         done += (size_t)put;
-    } while (done < size);
+    } while (done < size && !interrupt_requested());
     return (ssize_t)done;
 }
 
@@ -229,7 +228,7 @@ int local_fsync(FsFile *file, bool data_only)
 {
     int fd = ((LocalFile *)file)->fd;
 
-    return (data_only ? fdatasync(fd) : fsync(fd)) == 0 ? 0 : -errno;
+    return UNINTERRUPTED(data_only ? fdatasync(fd) : fsync(fd)) == 0 ? 0 : -errno;
 }
 
 /*
@@ -257,7 +256,7 @@ static ssize_t fill_buffer(LocalFile *dir)
         return (ssize_t)(dir->size - dir->used);
     if (!dir->entries)
         dir->entries = g_malloc(DIRECTORY_BUFFER);
-    got = getdents64(dir->fd, dir->entries, DIRECTORY_BUFFER);
+    got = UNINTERRUPTED(getdents64(dir->fd, dir->entries, DIRECTORY_BUFFER));
     if (got < 0)
         return -errno;
     dir->size = (size_t)got;
@@ -308,19 +307,25 @@ static void set_type(FsEntry *entry, mode_t mode)
 
 /* Some file systems do not say what an entry is. One that is gone by now has no type. In a mapped
  * export a regular file may stand for something else. */
-static void find_type(LocalFile *dir, FsEntry *entry)
+static int find_type(LocalFile *dir, FsEntry *entry)
 {
     LocalFs *fs = local_fs(dir->base.node);
     FsAttr attr;
+    int error;
 
-    if (entry->type == DT_UNKNOWN && local_statx(dir->fd, entry->name, false, &attr) == 0)
+    if (entry->type == DT_UNKNOWN) {
+        error = local_statx(dir->fd, entry->name, false, &attr);
+        if (error)
+            return error == -EINTR ? error : 0;
         set_type(entry, attr.stx_mode);
+    }
     if (fs->mapping && entry->type == DT_REG)
         set_type(entry, local_map_entry_type(fs, (LocalName){dir->fd, entry->name}));
+    return interrupt_requested() ? -EINTR : 0;
 }
 
-/* Hands out buffered entries. Returns false when `fill` refused one. */
-static bool hand_out(LocalFile *dir, FsFill *fill, void *context)
+/* Hands out buffered entries. Returns 0 when all are, 1 when `fill` refused one, or -EINTR. */
+static int hand_out(LocalFile *dir, FsFill *fill, void *context)
 {
     while (dir->used < dir->size) {
         const struct dirent64 *d = (const struct dirent64 *)(dir->entries + dir->used);
@@ -328,28 +333,27 @@ static bool hand_out(LocalFile *dir, FsFill *fill, void *context)
         FsEntry entry;
 
         describe_entry(dir, d, &entry);
-        if (!is_hidden)
-            find_type(dir, &entry);
+        if (!is_hidden && find_type(dir, &entry) != 0)
+            return -EINTR;
         if (!is_hidden && !fill(context, &entry))
-            return false;
+            return 1;
         dir->used += d->d_reclen;
         dir->position = entry.next;
     }
-    return true;
+    return 0;
 }
 
 int local_readdir(FsFile *file, uint64_t offset, FsFill *fill, void *context)
 {
     LocalFile *dir = (LocalFile *)file;
-    ssize_t got = 0;
-    int error;
+    ssize_t got;
+    int result = interrupt_lock(&dir->lock);
 
-    pthread_mutex_lock(&dir->lock);
-    error = seek_directory(dir, offset);
-    while (!error && (got = fill_buffer(dir)) > 0) {
-        if (!hand_out(dir, fill, context))
-            break;
-    }
+    if (result)
+        return result;
+    result = seek_directory(dir, offset);
+    while (result == 0 && (got = fill_buffer(dir)) != 0)
+        result = got < 0 ? (int)got : hand_out(dir, fill, context);
     pthread_mutex_unlock(&dir->lock);
-    return error ? error : (int)MIN(got, 0);
+    return MIN(result, 0);
 }

@@ -14,13 +14,20 @@
  *     local_quota_write.c  writing there
  *     local_count.c        counting what is in the tree
  *     local_reclaim.c      deleting old files to make room
+ *
+ * Every system call that may wait stands in UNINTERRUPTED(), see interrupt.h: -EINTR leaves these
+ * files only when the request was cancelled. An operation of several calls that is cancelled
+ * between them leaves what they have done to the file system; only what it holds is let go. The
+ * mapped security models do not break off what belongs together, see INTERRUPT_HOLD().
  */
 #ifndef PROTOCOL_LOCAL_INTERNAL_H
 #define PROTOCOL_LOCAL_INTERNAL_H
 
 #include <limits.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 
+#include "protocol/interrupt.h"
 #include "protocol/local.h"
 #include "protocol/quota.h"
 
@@ -116,6 +123,9 @@ LocalDevice local_device(LocalFs *fs, int fd, dev_t device);
 uint8_t local_qid_type(mode_t mode);
 dev_t local_attr_device(const FsAttr *attr);
 
+/* openat2(), repeated while it fails for a rename elsewhere. Returns a descriptor. */
+int local_openat2(int dir_fd, const char *name, struct open_how *how);
+
 /* Opens `name` below `dir_fd` as O_PATH; names no other component and follows no link. */
 int local_open_name(int dir_fd, const char *name, bool nowait);
 
@@ -142,8 +152,8 @@ int local_find_name(FsNode *node, int *dir_fd, char name[P9_NAME_MAX + 1]);
 /* Opens the directory at `path` below the export's root. */
 int local_open_below_root(LocalFs *fs, const char *path);
 
-/* True when `name` in `dir_fd` is the file `node`. */
-bool local_names_node(int dir_fd, const char *name, const LocalNode *node);
+/* Returns 0 when `name` in `dir_fd` is the file `node`, -ENOENT when it is not, or -EINTR. */
+int local_check_name(int dir_fd, const char *name, const LocalNode *node);
 
 /* Gives the node's file a further name. */
 int local_link_fd(const LocalNode *node, LocalName to);

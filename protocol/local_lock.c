@@ -36,7 +36,7 @@ static struct flock host_lock(const FsLock *lock)
 
 static int set_lock(int fd, struct flock *host)
 {
-    if (fcntl(fd, F_OFD_SETLK, host) == 0)
+    if (UNINTERRUPTED(fcntl(fd, F_OFD_SETLK, host)) == 0)
         return 0;
     return errno == EACCES ? -EAGAIN : -errno;
 }
@@ -59,7 +59,7 @@ int local_test_lock(FsFile *file, FsLock *lock)
 {
     struct flock host = host_lock(lock);
 
-    if (fcntl(((LocalFile *)file)->fd, F_OFD_GETLK, &host) != 0)
+    if (UNINTERRUPTED(fcntl(((LocalFile *)file)->fd, F_OFD_GETLK, &host)) != 0)
         return -errno;
     if (host.l_type == F_UNLCK) {
         lock->type = P9_LOCK_UNLOCK;

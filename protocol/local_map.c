@@ -148,7 +148,7 @@ int local_map_readlink(const LocalNode *node, char *target, size_t size, size_t 
 
     if (fd < 0)
         return fd;
-    got = pread(fd, target, size, 0);
+    got = UNINTERRUPTED(pread(fd, target, size, 0));
     close(fd);
     if (got < 0)
         return -errno;
@@ -195,6 +195,7 @@ bool map_apply(const MapChange *change, MapMeta *meta)
 /* The type stays what it is: only the permissions of a mode can be changed. */
 int local_map_setattr(LocalNode *node, const FsChange *change)
 {
+    INTERRUPT_HOLD();
     bool changes_owner = change->valid & (P9_SETATTR_UID | P9_SETATTR_GID);
     MapChange map = {
         .to = {.uid = change->uid, .gid = change->gid, .mode = node->base.type | change->mode},
@@ -218,6 +219,7 @@ int local_map_setattr(LocalNode *node, const FsChange *change)
 
 int local_map_drop_setid(LocalNode *node)
 {
+    INTERRUPT_HOLD();
     static const MapChange change = {.drops_privileges = true};
     const LocalMapping *mapping = local_fs(&node->base)->mapping;
 
@@ -256,7 +258,7 @@ static int flags_to_fill(const MapBirth *birth)
 static int write_target(int fd, const char *target)
 {
     size_t size = strlen(target);
-    ssize_t put = pwrite(fd, target, size, 0);
+    ssize_t put = UNINTERRUPTED(pwrite(fd, target, size, 0));
 
     if (put < 0)
         return -errno;
@@ -308,7 +310,8 @@ static int open_nameless(LocalFs *fs, const MapBirth *birth)
 
     if (fs->lacks_nameless)
         return -EOPNOTSUPP;
-    fd = openat(birth->at.dir_fd, ".", flags_to_fill(birth) | O_TMPFILE | O_CLOEXEC, mode);
+    fd = UNINTERRUPTED(
+        openat(birth->at.dir_fd, ".", flags_to_fill(birth) | O_TMPFILE | O_CLOEXEC, mode));
     return fd < 0 ? explain(-errno, birth) : fd;
 }
 
@@ -323,7 +326,8 @@ static int name_file(LocalFs *fs, int fd, MapBirth *birth)
 static int open_named(LocalFs *fs, const MapBirth *birth)
 {
     int flags = flags_to_fill(birth) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
-    int fd = openat(birth->at.dir_fd, birth->at.name, flags, fs->options.fmode | NEEDED_FOR_FILES);
+    mode_t mode = fs->options.fmode | NEEDED_FOR_FILES;
+    int fd = UNINTERRUPTED(openat(birth->at.dir_fd, birth->at.name, flags, mode));
 
     return fd < 0 ? -errno : fd;
 }
@@ -340,7 +344,7 @@ static int make_named_file(LocalFs *fs, MapBirth *birth, int *fd)
         return finish(fs, birth, *fd);
     error = fill_file(fs, fd, birth);
     if (error) {
-        unlinkat(birth->at.dir_fd, birth->at.name, 0);
+        UNINTERRUPTED(unlinkat(birth->at.dir_fd, birth->at.name, 0));
         close(*fd);
     }
     return finish(fs, birth, error);
@@ -369,12 +373,12 @@ static int make_named_directory(LocalFs *fs, const MapBirth *birth, int *fd)
     LocalName at = birth->at;
     int error;
 
-    if (mkdirat(at.dir_fd, at.name, fs->options.dmode | NEEDED_FOR_DIRECTORIES) != 0)
+    if (UNINTERRUPTED(mkdirat(at.dir_fd, at.name, fs->options.dmode | NEEDED_FOR_DIRECTORIES)) != 0)
         return -errno;
     *fd = local_open_name(at.dir_fd, at.name, false);
     error = *fd < 0 ? *fd : dress(fs, *fd, birth);
     if (error && error != -ENOENT)
-        unlinkat(at.dir_fd, at.name, AT_REMOVEDIR);
+        UNINTERRUPTED(unlinkat(at.dir_fd, at.name, AT_REMOVEDIR));
     if (error && *fd >= 0)
         close(*fd);
     return error;
@@ -425,6 +429,7 @@ static int check_new(const LocalNew *new)
 
 int local_map_make(FsNode *dir, const LocalNew *new, FsAttr *attr, int *fd)
 {
+    INTERRUPT_HOLD();
     LocalFs *fs = local_fs(dir);
     MapBirth birth = {
         .at = {local_fd(dir), new->name},
@@ -460,6 +465,7 @@ int local_map_make(FsNode *dir, const LocalNew *new, FsAttr *attr, int *fd)
 
 int local_map_link(LocalNode *node, LocalName to)
 {
+    INTERRUPT_HOLD();
     const LocalMapping *mapping = local_fs(&node->base)->mapping;
 
     return mapping->link ? mapping->link(node, to) : local_link_fd(node, to);
@@ -467,14 +473,16 @@ int local_map_link(LocalNode *node, LocalName to)
 
 int local_map_unlink(LocalFs *fs, LocalName at, int flags)
 {
+    INTERRUPT_HOLD();
     if (fs->mapping->unlink)
         return fs->mapping->unlink(fs, at, flags);
-    return unlinkat(at.dir_fd, at.name, flags) == 0 ? 0 : -errno;
+    return UNINTERRUPTED(unlinkat(at.dir_fd, at.name, flags)) == 0 ? 0 : -errno;
 }
 
 int local_map_rename(LocalFs *fs, LocalName from, LocalName to)
 {
+    INTERRUPT_HOLD();
     if (fs->mapping->rename)
         return fs->mapping->rename(fs, from, to);
-    return renameat(from.dir_fd, from.name, to.dir_fd, to.name) == 0 ? 0 : -errno;
+    return UNINTERRUPTED(renameat(from.dir_fd, from.name, to.dir_fd, to.name)) == 0 ? 0 : -errno;
 }

@@ -171,7 +171,7 @@ static void remember_entry(LocalFs *fs, const SideDir *sides, LocalName at)
     if (!is_held || side_load(sides->fd, at.name, &meta) != 0)
         return;
     if (attr.stx_nlink > 1 && !S_ISDIR(attr.stx_mode))
-        fd = openat(sides->fd, at.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        fd = UNINTERRUPTED(openat(sides->fd, at.name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     keep_side(fs, &attr, &meta, fd);
 }
 
@@ -185,7 +185,7 @@ static int open_former_side(LocalNode *node)
     pthread_mutex_lock(&fs->kept_lock);
     fd = node->kept->side_fd;
     pthread_mutex_unlock(&fs->kept_lock);
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink == 0)
+    if (fd < 0 || UNINTERRUPTED(fstat(fd, &st)) != 0 || !S_ISREG(st.st_mode) || st.st_nlink == 0)
         return -ENOENT;
     return local_reopen(fs, fd, O_RDWR | O_NONBLOCK);
 }
@@ -231,7 +231,7 @@ static void leave_place(Place *place)
 
 static bool is_still_there(const LocalNode *node, const Place *place)
 {
-    return place->is_root || local_names_node(place->dir_fd, place->name, node);
+    return place->is_root || local_check_name(place->dir_fd, place->name, node) == 0;
 }
 
 /* Finds the entry of `node` and locks its side folder, which is absent only when reading. An error
@@ -336,7 +336,7 @@ static int store_nameless(LocalNode *node, const MapChange *change)
 /* The kernel does not know that the file was changed, so its ctime is moved by hand. */
 static void touch_ctime(const LocalNode *node)
 {
-    int result = fchownat(node->fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH);
+    int result = UNINTERRUPTED(fchownat(node->fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH));
 
     (void)result; /* a file of somebody else's: what is kept was changed all the same */
 }
@@ -415,7 +415,7 @@ static void file_finish(LocalFs *fs, MapBirth *birth, int error)
 {
     (void)fs;
     if (error && !exists(birth->at))
-        unlinkat(birth->sides.fd, birth->at.name, 0);
+        UNINTERRUPTED(unlinkat(birth->sides.fd, birth->at.name, 0));
     side_dir_close(&birth->sides);
 }
 
@@ -481,9 +481,9 @@ static int link_side(const Place *place, const SidePair *pair, LocalName to)
     MapMeta meta;
     int error;
 
-    if (unlinkat(pair->to->fd, to.name, 0) != 0 && errno != ENOENT)
+    if (UNINTERRUPTED(unlinkat(pair->to->fd, to.name, 0)) != 0 && errno != ENOENT)
         return -errno;
-    error = result_of(linkat(pair->from->fd, place->name, pair->to->fd, to.name, 0));
+    error = result_of(UNINTERRUPTED(linkat(pair->from->fd, place->name, pair->to->fd, to.name, 0)));
     if (error == 0 || error == -ENOENT)
         return 0;
     error = side_load(pair->from->fd, place->name, &meta);
@@ -503,7 +503,7 @@ static int link_locked(LocalNode *node, const Place *place, const SidePair *pair
     if (!error)
         error = local_link_fd(node, to);
     if (error)
-        unlinkat(pair->to->fd, to.name, 0);
+        UNINTERRUPTED(unlinkat(pair->to->fd, to.name, 0));
     return error;
 }
 
@@ -553,9 +553,9 @@ static int unlink_locked(LocalFs *fs, const SideDir *sides, LocalName at, int fl
 
     if (sides->fd >= 0)
         remember_entry(fs, sides, at);
-    error = result_of(unlinkat(at.dir_fd, at.name, flags));
+    error = result_of(UNINTERRUPTED(unlinkat(at.dir_fd, at.name, flags)));
     if (!error && sides->fd >= 0)
-        unlinkat(sides->fd, at.name, 0);
+        UNINTERRUPTED(unlinkat(sides->fd, at.name, 0));
     return error;
 }
 
@@ -586,19 +586,19 @@ static int file_unlink(LocalFs *fs, LocalName at, int flags)
 /* With a name in between, the side file is never lost and never belongs to what was there. */
 static int rename_locked(LocalFs *fs, const SidePair *pair, LocalName from, LocalName to)
 {
-    bool moves = renameat(pair->from->fd, from.name, pair->to->fd, MOVING) == 0;
+    bool moves = UNINTERRUPTED(renameat(pair->from->fd, from.name, pair->to->fd, MOVING)) == 0;
     int error;
 
     if (!moves && errno != ENOENT)
         return -errno;
     remember_entry(fs, pair->to, to);
-    error = result_of(renameat(from.dir_fd, from.name, to.dir_fd, to.name));
+    error = result_of(UNINTERRUPTED(renameat(from.dir_fd, from.name, to.dir_fd, to.name)));
     if (error && moves)
-        renameat(pair->to->fd, MOVING, pair->from->fd, from.name);
+        UNINTERRUPTED(renameat(pair->to->fd, MOVING, pair->from->fd, from.name));
     else if (!error && moves)
-        error = result_of(renameat(pair->to->fd, MOVING, pair->to->fd, to.name));
+        error = result_of(UNINTERRUPTED(renameat(pair->to->fd, MOVING, pair->to->fd, to.name)));
     else if (!error)
-        unlinkat(pair->to->fd, to.name, 0);
+        UNINTERRUPTED(unlinkat(pair->to->fd, to.name, 0));
     return error;
 }
 

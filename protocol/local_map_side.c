@@ -49,12 +49,8 @@ static int open_beneath(int dir_fd, const char *name, int flags, mode_t mode)
         .mode = mode,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
     };
-    long fd;
 
-    do {
-        fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
-    } while (fd < 0 && errno == EAGAIN);
-    return fd < 0 ? -errno : (int)fd;
+    return local_openat2(dir_fd, name, &how);
 }
 
 /*
@@ -77,7 +73,7 @@ static bool is_removed(int fd)
 {
     struct stat st;
 
-    return fstat(fd, &st) == 0 && st.st_nlink == 0;
+    return UNINTERRUPTED(fstat(fd, &st)) == 0 && st.st_nlink == 0;
 }
 
 /* A default ACL of the directory must not say who may read what is in the folder. */
@@ -85,12 +81,12 @@ static int make_folder(int dir_fd)
 {
     int fd;
 
-    if (mkdirat(dir_fd, SIDE_DIR, 0700) != 0)
+    if (UNINTERRUPTED(mkdirat(dir_fd, SIDE_DIR, 0700)) != 0)
         return errno == EEXIST ? 0 : -errno;
     fd = open_beneath(dir_fd, SIDE_DIR, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return 0; /* what is wrong is seen when it is opened for use */
-    fchmod(fd, 0700);
+    UNINTERRUPTED(fchmod(fd, 0700));
     close(fd);
     return 0;
 }
@@ -154,7 +150,7 @@ static bool is_visible(const char *name)
  * -ENOTEMPTY. */
 static int visit(int fd, bool remove)
 {
-    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int own = UNINTERRUPTED(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     DIR *stream = own < 0 ? NULL : fdopendir(own);
     const struct dirent *entry;
     int error = 0;
@@ -168,7 +164,8 @@ static int visit(int fd, bool remove)
     while (!error && (entry = readdir(stream))) {
         if (!remove && is_visible(entry->d_name))
             error = -ENOTEMPTY;
-        else if (remove && !is_dots(entry->d_name) && unlinkat(fd, entry->d_name, 0) != 0)
+        else if (remove && !is_dots(entry->d_name) &&
+                 UNINTERRUPTED(unlinkat(fd, entry->d_name, 0)) != 0)
             error = -ENOTEMPTY;
     }
     closedir(stream);
@@ -185,7 +182,7 @@ static int clear_folder(int dir_fd)
     error = visit(dir_fd, false);
     if (!error)
         error = visit(sides.fd, true);
-    if (!error && unlinkat(dir_fd, SIDE_DIR, AT_REMOVEDIR) != 0)
+    if (!error && UNINTERRUPTED(unlinkat(dir_fd, SIDE_DIR, AT_REMOVEDIR)) != 0)
         error = -ENOTEMPTY;
     side_dir_close(&sides);
     return error;
@@ -201,7 +198,7 @@ int side_dir_clear(LocalName at)
     error = visit(fd, false);
     if (!error)
         error = clear_folder(fd);
-    if (!error && unlinkat(fd, SIDE_ROOT, 0) != 0 && errno != ENOENT)
+    if (!error && UNINTERRUPTED(unlinkat(fd, SIDE_ROOT, 0)) != 0 && errno != ENOENT)
         error = -ENOTEMPTY;
     close(fd);
     return error;
@@ -266,13 +263,13 @@ static ssize_t read_text(int fd, char text[MAX_TEXT + 1])
     struct stat st;
     ssize_t got;
 
-    if (fstat(fd, &st) != 0)
+    if (UNINTERRUPTED(fstat(fd, &st)) != 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return 0;
     if (st.st_nlink > 1 && flock(fd, LOCK_SH) != 0 && errno == EINTR)
         return -EINTR;
-    got = pread(fd, text, MAX_TEXT, 0);
+    got = UNINTERRUPTED(pread(fd, text, MAX_TEXT, 0));
     return got < 0 ? -errno : got;
 }
 
@@ -323,7 +320,7 @@ static size_t format(const MapMeta *meta, char text[MAX_TEXT])
 
 static int write_text(int fd, const char *text, size_t size)
 {
-    ssize_t put = pwrite(fd, text, size, 0);
+    ssize_t put = UNINTERRUPTED(pwrite(fd, text, size, 0));
 
     if (put < 0)
         return -errno;
@@ -338,7 +335,7 @@ static int open_shared(int at_fd, const char *name)
 
     if (fd < 0)
         return -ENOENT;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1)
+    if (UNINTERRUPTED(fstat(fd, &st)) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1)
         return fd;
     close(fd);
     return -ENOENT;
@@ -351,7 +348,7 @@ static int write_in_place(int fd, const char *text, size_t size)
     if (flock(fd, LOCK_EX) != 0 && errno == EINTR)
         return -EINTR;
     error = write_text(fd, text, size);
-    if (!error && ftruncate(fd, (off_t)size) != 0)
+    if (!error && UNINTERRUPTED(ftruncate(fd, (off_t)size)) != 0)
         error = -errno;
     return error;
 }
@@ -361,17 +358,17 @@ static int replace(const SideDir *sides, int at_fd, const char *name, const char
     int error;
     int fd;
 
-    if (unlinkat(sides->fd, TEMPORARY, 0) != 0 && errno != ENOENT)
+    if (UNINTERRUPTED(unlinkat(sides->fd, TEMPORARY, 0)) != 0 && errno != ENOENT)
         return -errno;
     fd = open_beneath(sides->fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (fd < 0)
         return fd;
-    error = fchmod(fd, 0600) == 0 ? write_text(fd, text, size) : -errno;
+    error = UNINTERRUPTED(fchmod(fd, 0600)) == 0 ? write_text(fd, text, size) : -errno;
     close(fd);
-    if (!error && renameat(sides->fd, TEMPORARY, at_fd, name) != 0)
+    if (!error && UNINTERRUPTED(renameat(sides->fd, TEMPORARY, at_fd, name)) != 0)
         error = -errno;
     if (error)
-        unlinkat(sides->fd, TEMPORARY, 0);
+        UNINTERRUPTED(unlinkat(sides->fd, TEMPORARY, 0));
     return error;
 }
 

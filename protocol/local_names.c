@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "protocol/local_internal.h"
@@ -27,7 +25,7 @@ static int result_of(int returned)
 static int path_of(LocalFs *fs, int fd, char path[PATH_MAX])
 {
     ProcName name = local_proc_name(fd);
-    ssize_t length = readlinkat(fs->proc_fd, name.text, path, PATH_MAX);
+    ssize_t length = UNINTERRUPTED(readlinkat(fs->proc_fd, name.text, path, PATH_MAX));
 
     if (length < 0)
         return -errno;
@@ -75,7 +73,8 @@ static int open_parent(LocalFs *fs, int fd)
 
     if (error)
         return error;
-    parent = openat(fd, is_root(fs, &attr) ? "." : "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    parent = UNINTERRUPTED(
+        openat(fd, is_root(fs, &attr) ? "." : "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (parent < 0)
         return -errno;
     /* A directory that was moved out of the export has a parent there. */
@@ -112,7 +111,8 @@ int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNod
     for (i = 0; i < n; i++) {
         FsNode *next;
 
-        error = walk_step(at, names[i], nowait, &next, &qids[i]);
+        error = interrupt_requested() ? -EINTR
+                                      : walk_step(at, names[i], nowait, &next, &qids[i]);
         if (error)
             break;
         fs_node_unref(at);
@@ -176,7 +176,7 @@ int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *
         return make_mapped(dir, &new, qid);
     error = local_become(fs, owner);
     if (!error)
-        error = result_of(mkdirat(fd, name, mode));
+        error = result_of(UNINTERRUPTED(mkdirat(fd, name, mode)));
     return error ? error : finish_make(fs, fd, name, owner, qid);
 }
 
@@ -193,7 +193,7 @@ int local_mknod(FsNode *dir, const char *name, mode_t mode, dev_t device, FsOwne
         return make_mapped(dir, &new, qid);
     error = local_become(fs, owner);
     if (!error)
-        error = result_of(mknodat(fd, name, mode, device));
+        error = result_of(UNINTERRUPTED(mknodat(fd, name, mode, device)));
     return error ? error : finish_make(fs, fd, name, owner, qid);
 }
 
@@ -208,7 +208,7 @@ int local_symlink(FsNode *dir, const char *name, const char *target, FsOwner own
         return make_mapped(dir, &new, qid);
     error = local_become(fs, owner);
     if (!error)
-        error = result_of(symlinkat(target, fd, name));
+        error = result_of(UNINTERRUPTED(symlinkat(target, fd, name)));
     return error ? error : finish_make(fs, fd, name, owner, qid);
 }
 
@@ -217,7 +217,8 @@ int local_link_fd(const LocalNode *node, LocalName to)
     ProcName old = local_proc_name(node->fd);
     const LocalFs *fs = local_fs(&node->base);
 
-    return result_of(linkat(fs->proc_fd, old.text, to.dir_fd, to.name, AT_SYMLINK_FOLLOW));
+    return result_of(UNINTERRUPTED(
+        linkat(fs->proc_fd, old.text, to.dir_fd, to.name, AT_SYMLINK_FOLLOW)));
 }
 
 int local_link(FsNode *dir, const char *name, FsNode *node)
@@ -241,14 +242,14 @@ static int unlink_name(LocalFs *fs, LocalName at, bool directory)
     int flags = directory ? AT_REMOVEDIR : 0;
 
     if (!fs->mapping)
-        return result_of(unlinkat(at.dir_fd, at.name, flags));
+        return result_of(UNINTERRUPTED(unlinkat(at.dir_fd, at.name, flags)));
     return local_map_hides(fs, at.name) ? -EINVAL : local_map_unlink(fs, at, flags);
 }
 
 static int rename_name(LocalFs *fs, LocalName from, LocalName to)
 {
     if (!fs->mapping)
-        return result_of(renameat(from.dir_fd, from.name, to.dir_fd, to.name));
+        return result_of(UNINTERRUPTED(renameat(from.dir_fd, from.name, to.dir_fd, to.name)));
     if (local_map_hides(fs, from.name) || local_map_hides(fs, to.name))
         return -EINVAL;
     return local_map_rename(fs, from, to);
@@ -271,20 +272,18 @@ int local_open_below_root(LocalFs *fs, const char *path)
         .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
     };
-    long fd;
 
-    do {
-        fd = syscall(SYS_openat2, fs->root_fd, path, &how, sizeof(how));
-    } while (fd < 0 && errno == EAGAIN);
-    return fd < 0 ? -errno : (int)fd;
+    return local_openat2(fs->root_fd, path, &how);
 }
 
-bool local_names_node(int dir_fd, const char *name, const LocalNode *node)
+int local_check_name(int dir_fd, const char *name, const LocalNode *node)
 {
     FsAttr attr;
+    int error = local_statx(dir_fd, name, false, &attr);
 
-    return local_statx(dir_fd, name, false, &attr) == 0 && attr.stx_ino == node->inode &&
-           local_attr_device(&attr) == node->device;
+    if (error)
+        return error == -EINTR ? error : -ENOENT;
+    return attr.stx_ino == node->inode && local_attr_device(&attr) == node->device ? 0 : -ENOENT;
 }
 
 int local_find_name(FsNode *node, int *dir_fd, char name[P9_NAME_MAX + 1])
@@ -307,10 +306,10 @@ int local_find_name(FsNode *node, int *dir_fd, char name[P9_NAME_MAX + 1])
     *dir_fd = local_open_below_root(fs, parent);
     if (*dir_fd < 0)
         return *dir_fd;
-    if (local_names_node(*dir_fd, name, (LocalNode *)node))
-        return 0;
-    close(*dir_fd);
-    return -ENOENT;
+    error = local_check_name(*dir_fd, name, (LocalNode *)node);
+    if (error)
+        close(*dir_fd);
+    return error;
 }
 
 int local_remove(FsNode *node)
@@ -342,15 +341,19 @@ int local_rename(FsNode *node, FsNode *new_dir, const char *new_name)
 
 /* The kernel appends this to the path of a file that was removed. A file may also be called so: the
  * name is then looked up. */
-static void strip_removed_mark(FsNode *node, char name[NAME_MAX + 1])
+static int strip_removed_mark(FsNode *node, char name[NAME_MAX + 1])
 {
     char found[NAME_MAX + 1];
     int dir_fd;
+    int error = local_find_name(node, &dir_fd, found);
 
-    if (local_find_name(node, &dir_fd, found) == 0)
-        close(dir_fd);
-    else
+    if (error == -EINTR)
+        return error;
+    if (error)
         name[strlen(name) - strlen(REMOVED_MARK)] = '\0';
+    else
+        close(dir_fd);
+    return 0;
 }
 
 int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1])
@@ -375,6 +378,5 @@ int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1])
         return 0;
     if (nowait)
         return -EAGAIN;
-    strip_removed_mark(node, name);
-    return 0;
+    return strip_removed_mark(node, name);
 }

@@ -599,7 +599,7 @@ static uint64_t find_block(int fd)
     struct statfs st;
     uint64_t block = MIN_BLOCK;
 
-    if (fstatfs(fd, &st) != 0 || st.f_bsize <= 0)
+    if (UNINTERRUPTED(fstatfs(fd, &st)) != 0 || st.f_bsize <= 0)
         return 4096;
     while (block < MAX_BLOCK && block < (uint64_t)st.f_bsize)
         block *= 2;

@@ -41,7 +41,7 @@ typedef struct XattrArgs {
 bool local_has_xattrat(int proc_fd, int fd)
 {
     ProcName file = local_proc_name(fd);
-    long result = syscall(SYS_listxattrat, proc_fd, file.text, 0, NULL, (size_t)0);
+    long result = UNINTERRUPTED(syscall(SYS_listxattrat, proc_fd, file.text, 0, NULL, (size_t)0));
 
     return result >= 0 || (errno != ENOSYS && errno != EPERM); /* EPERM: a filter of system calls */
 }
@@ -104,10 +104,11 @@ ssize_t local_xattr_get(const LocalFs *fs, LocalName file, const char *name, voi
     if (error)
         return error;
     if (fs->has_xattrat)
-        got = syscall(SYS_getxattrat, fs->proc_fd, path.text, flags, name, &args, sizeof(args));
+        got = UNINTERRUPTED(
+            syscall(SYS_getxattrat, fs->proc_fd, path.text, flags, name, &args, sizeof(args)));
     else
-        got = file.name ? lgetxattr(path.text, name, value, size)
-                        : getxattr(path.text, name, value, size);
+        got = file.name ? UNINTERRUPTED(lgetxattr(path.text, name, value, size))
+                        : UNINTERRUPTED(getxattr(path.text, name, value, size));
     return got < 0 ? -errno : got;
 }
 
@@ -122,9 +123,10 @@ int local_xattr_set(const LocalFs *fs, int fd, const char *name, const void *val
     if (error)
         return error;
     if (fs->has_xattrat)
-        result = syscall(SYS_setxattrat, fs->proc_fd, file.text, 0, name, &args, sizeof(args));
+        result = UNINTERRUPTED(
+            syscall(SYS_setxattrat, fs->proc_fd, file.text, 0, name, &args, sizeof(args)));
     else
-        result = setxattr(file.text, name, value, size, flags);
+        result = UNINTERRUPTED(setxattr(file.text, name, value, size, flags));
     return result < 0 ? -errno : 0;
 }
 
@@ -137,9 +139,9 @@ static ssize_t list(const LocalFs *fs, int fd, char *names, size_t size)
     if (error)
         return error;
     if (fs->has_xattrat)
-        got = syscall(SYS_listxattrat, fs->proc_fd, file.text, 0, names, size);
+        got = UNINTERRUPTED(syscall(SYS_listxattrat, fs->proc_fd, file.text, 0, names, size));
     else
-        got = listxattr(file.text, names, size);
+        got = UNINTERRUPTED(listxattr(file.text, names, size));
     return got < 0 ? -errno : got;
 }
 
@@ -152,15 +154,15 @@ static int remove_attribute(const LocalFs *fs, int fd, const char *name)
     if (error)
         return error;
     if (fs->has_xattrat)
-        result = syscall(SYS_removexattrat, fs->proc_fd, file.text, 0, name);
+        result = UNINTERRUPTED(syscall(SYS_removexattrat, fs->proc_fd, file.text, 0, name));
     else
-        result = removexattr(file.text, name);
+        result = UNINTERRUPTED(removexattr(file.text, name));
     return result < 0 ? -errno : 0;
 }
 
 bool local_has_user_xattrs(const LocalFs *fs)
 {
-    int fd = openat(fs->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = UNINTERRUPTED(openat(fs->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     bool has;
 
     if (fd < 0)

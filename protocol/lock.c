@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "protocol/interrupt.h"
+
 #define RANGE_END ((uint64_t)INT64_MAX)
 
 typedef struct Range {
@@ -382,7 +384,8 @@ int lock_table_set(LockTable *t, FidTable *fids, Fid *fid, const Lock *lock, boo
     *in_table = false;
     if (!has_locks(fid))
         return -EOPNOTSUPP;
-    pthread_mutex_lock(&t->mutex);
+    if (interrupt_lock(&t->mutex) != 0)
+        return -EINTR;
     if (fids != t->fids) {
         error = -EBADF;
     } else if (lock->range.type == P9_LOCK_UNLOCK) {
@@ -408,7 +411,8 @@ int lock_table_begin_wait(LockTable *t, FidTable *fids, Fid *fid, const Lock *lo
 
     if (!has_locks(fid))
         return -EOPNOTSUPP;
-    pthread_mutex_lock(&t->mutex);
+    if (interrupt_lock(&t->mutex) != 0)
+        return -EINTR;
     error = fids == t->fids ? get_owner(t, fids, fid, lock, &owner) : -EBADF;
     if (!error)
         owner->n_waits++;
@@ -439,7 +443,8 @@ int lock_table_test(LockTable *t, Fid *fid, const Lock *lock, FsLock *found, cha
     *client_id = NULL;
     if (!has_locks(fid))
         return -EOPNOTSUPP;
-    pthread_mutex_lock(&t->mutex);
+    if (interrupt_lock(&t->mutex) != 0)
+        return -EINTR;
     held = find_conflict(t, lock, &holder);
     if (held) {
         *found = lock_of(held);

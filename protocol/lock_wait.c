@@ -66,11 +66,24 @@ static void go_on_waiting(Waiter *w, bool in_table, int64_t now)
     w->try_at = in_table ? 0 : now + w->pause_msec * 1000;
 }
 
+/* Takes the lock if it is free. A file system on another machine may let even this wait, so that it
+ * can be interrupted; what was not meant is as good as a lock that is held. */
+static int try_lock(LockWaits *waits, Waiter *w, bool *in_table)
+{
+    Request *r = w->request;
+    int error = -EINTR;
+
+    if (request_enter(r))
+        error = lock_table_set(waits->table, r->fids, r->fid, &w->lock, in_table);
+    request_leave(r);
+    return error == -EINTR && !request_is_cancelled(r) ? -EAGAIN : error;
+}
+
 /* Tries once more. Returns false when the request has ended. */
 static bool try_waiter(LockWaits *waits, Waiter *w, int64_t now)
 {
     Request *r = w->request;
-    bool in_table;
+    bool in_table = false;
     int error;
 
     if (request_is_cancelled(r)) {
@@ -80,7 +93,7 @@ static bool try_waiter(LockWaits *waits, Waiter *w, int64_t now)
     } else if (now < w->try_at && now < w->deadline) {
         return true;
     } else {
-        error = lock_table_set(waits->table, r->fids, r->fid, &w->lock, &in_table);
+        error = try_lock(waits, w, &in_table);
         if (error == -EAGAIN && now < w->deadline) {
             go_on_waiting(w, in_table, now);
             return true;
@@ -221,7 +234,7 @@ LockWaits *lock_waits_new(LockTable *table, unsigned max_waits, unsigned max_mse
     waits->table = table;
     waits->max_waits = max_waits;
     waits->max_msec = max_msec;
-    waits->pool = pool_new(1);
+    waits->pool = pool_new(1, 0);
     g_queue_init(&waits->waiters);
     pthread_mutex_init(&waits->mutex, NULL);
     pthread_condattr_init(&attributes);

@@ -60,6 +60,7 @@ static int wait_for_lock(Request *r, const Lock *lock)
     if (error)
         return error;
     error = lock_table_set(locks, r->fids, r->fid, lock, &in_table);
+    request_leave(r); /* who tries next is another thread */
     if (error == -EAGAIN && lock_waits_add(r->session->lock_waits, r, lock))
         return OP_LATER;
     lock_table_end_wait(locks, r->fids, lock);

@@ -26,7 +26,7 @@ int op_stat(Request *r)
     if (r->nowait && S_ISLNK(node->type)) /* its target may have to be read */
         return -EAGAIN;
     error = fid_is_top(r->fid) ? 0 : node->fs->ops->name(node, r->nowait, name);
-    if (error == -EAGAIN)
+    if (error == -EAGAIN || error == -EINTR)
         return error;
     if (fid_is_top(r->fid))
         g_strlcpy(name, "/", sizeof(name));

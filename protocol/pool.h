@@ -5,6 +5,9 @@
  * Jobs start in the order of submission. A thread is started when a job finds none idle and the
  * limit allows one more; a thread that was idle for a while ends. A job is the caller's memory:
  * the pool touches it only until it has called `run`.
+ *
+ * A thread that has been in one job for a second counts as stuck: it may hang in a call that nothing
+ * can interrupt. While jobs wait, each stuck thread allows a spare one, up to a limit of its own.
  */
 #ifndef PROTOCOL_POOL_H
 #define PROTOCOL_POOL_H
@@ -12,6 +15,7 @@
 #include <stdbool.h>
 
 typedef struct Pool Pool;
+typedef struct PoolThread PoolThread;
 
 typedef struct Job {
     struct Job *next;
@@ -20,8 +24,9 @@ typedef struct Job {
     void (*run)(struct Job *job); /* on a pool thread; may free the job */
 } Job;
 
-/* A new pool of at most `max_threads` threads. None is started before there is work. */
-Pool *pool_new(unsigned max_threads);
+/* A new pool of at most `max_threads` threads, and of `max_spare` more when others are stuck. None is
+ * started before there is work. */
+Pool *pool_new(unsigned max_threads, unsigned max_spare);
 
 /* Waits until every submitted job has run, then frees the pool. */
 void pool_free(Pool *pool);
@@ -36,5 +41,16 @@ bool pool_cancel(Pool *pool, Job *job);
 
 /* The number of threads there are now. */
 unsigned pool_n_threads(Pool *pool);
+
+/* The calling thread, or NULL when it is no pool's. */
+PoolThread *pool_thread_self(void);
+
+/* Interrupts the system call that `thread` waits in, see interrupt.h, and those that it goes to
+ * next, until it says pool_thread_calm(). The caller knows that it has not said so yet and makes it
+ * wait before it does. Never waits. */
+void pool_thread_interrupt(PoolThread *thread);
+
+/* The calling thread has ended what it may have been interrupted in. Also done after each job. */
+void pool_thread_calm(void);
 
 #endif

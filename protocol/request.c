@@ -52,8 +52,8 @@ static void drop_stage(Request *r)
 static void release_fids(Request *r)
 {
     drop_stage(r);
-    fid_unref(r->fid);
-    fid_unref(r->fid2);
+    session_drop_fid(r->session, r->fid);
+    session_drop_fid(r->session, r->fid2);
     r->fid = r->fid2 = NULL;
 }
 
@@ -65,6 +65,34 @@ bool request_is_cancelled(Request *r)
     cancelled = r->cancelled || r->abandoned;
     tag_unlock(&r->session->tags, r->t.tag);
     return cancelled;
+}
+
+bool request_enter(Request *r)
+{
+    bool wanted;
+
+    tag_lock(&r->session->tags, r->t.tag);
+    wanted = !r->cancelled && !r->abandoned;
+    if (wanted) {
+        r->thread = pool_thread_self();
+        g_atomic_int_set(&r->state, REQUEST_RUNNING);
+    }
+    tag_unlock(&r->session->tags, r->t.tag);
+    return wanted;
+}
+
+void request_leave(Request *r)
+{
+    tag_lock(&r->session->tags, r->t.tag);
+    r->thread = NULL;
+    tag_unlock(&r->session->tags, r->t.tag);
+    pool_thread_calm();
+}
+
+void request_interrupt(Request *r)
+{
+    if (r->thread)
+        pool_thread_interrupt(r->thread);
 }
 
 /* What a read-only export answers. Tremove takes its fid away all the same. */
@@ -149,10 +177,14 @@ void request_respond(Request *r, int error)
 {
     bool discard;
 
+    if (!r->stage.fid)
+        release_fids(r); /* while closing a file can still be interrupted */
     tag_lock(&r->session->tags, r->t.tag);
-    r->state = REQUEST_DONE;
+    g_atomic_int_set(&r->state, REQUEST_DONE);
+    r->thread = NULL;
     discard = r->abandoned || (r->cancelled && error == -EINTR);
     tag_unlock(&r->session->tags, r->t.tag);
+    pool_thread_calm();
 
     if (discard) {
         request_finish(r);
@@ -178,8 +210,10 @@ bool request_retire(Request *r)
 {
     tag_lock(&r->session->tags, r->t.tag);
     r->published = !r->abandoned;
-    if (r->published)
+    if (r->published) {
         unregister(r);
+        tag_table_remove(&r->session->tags, r);
+    }
     tag_unlock(&r->session->tags, r->t.tag);
     return r->published;
 }
@@ -188,6 +222,7 @@ static void end_without_reply(Request *r)
 {
     tag_lock(&r->session->tags, r->t.tag);
     unregister(r);
+    tag_table_remove(&r->session->tags, r);
     tag_unlock(&r->session->tags, r->t.tag);
     TRACE2(rcancel, r->t.tag, r->id);
 }
@@ -208,7 +243,7 @@ void request_finish(Request *r)
 void request_cancel(Request *r)
 {
     if (r->op && (r->t.type == P9_TCLUNK || r->t.type == P9_TREMOVE))
-        fid_unref(fid_table_take(r->fids, r->t.fid));
+        session_drop_fid(r->session, fid_table_take(r->fids, r->t.fid));
     request_finish(r);
 }
 

@@ -27,7 +27,7 @@ typedef enum RequestState {
     REQUEST_TAKEN,
     REQUEST_QUEUED,  /* waits for a pool thread, or until the export's limits let it go */
     REQUEST_RUNNING, /* an operation works on it, or a Tflush waits for its target */
-    REQUEST_DONE,    /* has its reply, which is not published yet */
+    REQUEST_DONE,    /* has its reply, or will get none; it is not published yet */
 } RequestState;
 
 /* Where an operation may run. */
@@ -82,8 +82,14 @@ struct Request {
     bool reserved; /* admitted from the reserve */
     bool nowait;   /* runs on the reader: must not wait */
 
+    int64_t taken_at; /* monotonic microseconds */
+    gint state;       /* atomic: RequestState */
+
     /* Under the tag's lock: */
-    RequestState state;
+    PoolThread *thread; /* works on it, and can be interrupted; NULL: none, or the reader */
+    Request *older;     /* requests in flight with a tag of the same lock, abandoned ones too */
+    Request *newer;
+    bool listed;      /* is among them */
     bool cancelled;   /* a Tflush waits for its end */
     bool abandoned;   /* its client does not expect a reply any more: it gets none */
     bool registered;  /* is in the tag table */
@@ -138,6 +144,18 @@ bool request_run(Request *request);
 
 /* Whether a Tflush waits for the request's end, or its client does not expect a reply any more. */
 bool request_is_cancelled(Request *request);
+
+/* The calling thread, a pool's, begins to work on the request: cancelling it interrupts the thread's
+ * system calls from now on. Returns false when it has been cancelled already. */
+bool request_enter(Request *request);
+
+/* The calling thread, which still owns the request, goes no further with it. request_respond() does
+ * the same. */
+void request_leave(Request *request);
+
+/* Interrupts the thread that works on the request, which is cancelled or abandoned, if there is one.
+ * Called with the tag's lock held. */
+void request_interrupt(Request *request);
 
 /* Ends the request with `error` (0 or negative errno). Takes it over. Any thread. */
 void request_respond(Request *request, int error);

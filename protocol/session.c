@@ -20,6 +20,7 @@ G_STATIC_ASSERT(sizeof(Request) <= BUFFER_MIN);
 const SessionLimits session_default_limits = {
     .max_fids = 1024 * 1024,
     .max_threads = 16,
+    .max_spare_threads = 48,
     .max_inflight = 64 * 1024 * 1024,
     .max_xattrs = 1024,
     .max_xattr_bytes = 16 * 1024 * 1024,
@@ -47,7 +48,7 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     session->fs = fs;
     session->options = *options;
     session->limits = *limits;
-    session->pool = pool_new(limits->max_threads);
+    session->pool = pool_new(limits->max_threads, limits->max_spare_threads);
     session->buffers = buffer_pool_new(KEPT_BUFFERS);
     session->state.fids = fid_table_new(limits->max_fids);
     session->xattrs.max_count = limits->max_xattrs;
@@ -197,6 +198,7 @@ static Request *new_request(Session *session, Channel *channel, uint32_t size)
         return NULL;
     }
     request->id = session->next_id++;
+    request->taken_at = g_get_monotonic_time();
     request->fids = fid_table_ref(session->state.fids);
     request->msize = session->state.msize;
     request->dialect = session->state.dialect;
@@ -244,6 +246,16 @@ bool session_unqueue(Session *session, Request *request)
     return pool_cancel(session->pool, &request->job);
 }
 
+/* Stops a request that was cancelled or abandoned. Returns it when it was still queued and is the
+ * caller's to end. Called with the tag's lock held. */
+static Request *take_or_interrupt(Session *session, Request *request)
+{
+    if (session_unqueue(session, request))
+        return request;
+    request_interrupt(request);
+    return NULL;
+}
+
 /* Enters the request in the tag table. A client that uses a tag again has given up on the request
  * that had it: that one gets no reply any more. */
 static void register_tag(Session *session, Request *request)
@@ -257,9 +269,9 @@ static void register_tag(Session *session, Request *request)
     if (old) {
         old->abandoned = true;
         old->registered = false;
-        if (session_unqueue(session, old))
-            cancelled = old;
+        cancelled = take_or_interrupt(session, old);
     }
+    tag_table_add(&session->tags, request);
     session->tags.slots[tag] = request;
     request->registered = true;
     tag_unlock(&session->tags, tag);
@@ -313,22 +325,22 @@ static void run_on_pool(Job *job)
 {
     Request *request = (Request *)job;
 
-    tag_lock(&request->session->tags, request->t.tag);
-    request->state = REQUEST_RUNNING;
-    tag_unlock(&request->session->tags, request->t.tag);
-    request_run(request);
+    if (request_enter(request))
+        request_run(request);
+    else
+        request_cancel(request);
 }
 
 static void run_or_queue(Session *session, Request *request)
 {
     if (runs_on_reader(session, request)) {
-        request->state = REQUEST_RUNNING;
+        g_atomic_int_set(&request->state, REQUEST_RUNNING);
         request->nowait = true;
         if (request_run(request))
             return;
         request->nowait = false;
     }
-    request->state = REQUEST_QUEUED;
+    g_atomic_int_set(&request->state, REQUEST_QUEUED);
     request->job.run = run_on_pool;
     pool_submit(session->pool, &request->job);
 }
@@ -345,7 +357,7 @@ static void release_throttled(Session *session)
 /* Runs a request when the export's limits allow it, which may be at once. */
 static void run_throttled(Session *session, Request *request)
 {
-    request->state = REQUEST_QUEUED;
+    g_atomic_int_set(&request->state, REQUEST_QUEUED);
     throttle_waits_add(session->throttle, request);
     release_throttled(session);
 }
@@ -463,6 +475,105 @@ void session_release_waiters(Session *session, Request *waiters)
     wake_reader(session);
 }
 
+/*
+ * The requests in flight
+ */
+
+static RequestInfo describe_request(const Request *r, int64_t now)
+{
+    return (RequestInfo){
+        .id = r->id,
+        .tag = r->t.tag,
+        .channel = r->channel->index,
+        .op = r->op ? r->op->name : NULL,
+        .state = (RequestState)g_atomic_int_get(&r->state),
+        .cancelled = r->cancelled,
+        .abandoned = r->abandoned,
+        .age_usec = now - r->taken_at,
+    };
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = ((const RequestInfo *)a)->id;
+    uint64_t y = ((const RequestInfo *)b)->id;
+
+    return x < y ? -1 : x > y;
+}
+
+GArray *session_list_requests(Session *session)
+{
+    GArray *list = g_array_new(FALSE, FALSE, sizeof(RequestInfo));
+    int64_t now = g_get_monotonic_time();
+
+    for (uint16_t i = 0; i < TAG_LOCKS; i++) {
+        tag_lock(&session->tags, i);
+        for (const Request *r = session->tags.newest[i]; r; r = r->older) {
+            RequestInfo info = describe_request(r, now);
+            g_array_append_val(list, info);
+        }
+        tag_unlock(&session->tags, i);
+    }
+    g_array_sort(list, compare_ids);
+    return list;
+}
+
+/*
+ * Letting go
+ */
+
+/* What the reader lets go of, on its way to the pool. */
+typedef struct Drop {
+    Job job;
+    Fid *fid;
+} Drop;
+
+static void run_drop(Job *job)
+{
+    Drop *drop = (Drop *)job;
+
+    fid_unref(drop->fid);
+    g_free(drop);
+}
+
+static void drop_later(Session *session, Fid *fid)
+{
+    Drop *drop = g_new0(Drop, 1);
+
+    drop->job.run = run_drop;
+    drop->fid = fid;
+    pool_submit(session->pool, &drop->job);
+}
+
+/* True when letting go of `fid` may keep this thread, the reader, waiting. The reader owns
+ * session->pool, which is gone at the end. */
+static bool drop_may_wait(const Session *session, const Fid *fid)
+{
+    return fid->node->class == FS_REMOTE && g_thread_self() == session->reader && session->pool;
+}
+
+void session_drop_fid(Session *session, Fid *fid)
+{
+    if (fid && drop_may_wait(session, fid))
+        drop_later(session, fid);
+    else
+        fid_unref(fid);
+}
+
+/* Lets go of all fids of a conversation that is over. */
+static void drop_all_fids(Session *session, FidTable *table)
+{
+    g_autoptr(GPtrArray) fids = fid_table_take_all(table);
+
+    for (unsigned i = 0; i < fids->len; i++)
+        session_drop_fid(session, g_ptr_array_index(fids, i));
+    fid_table_unref(table);
+}
+
+/*
+ * Beginning anew and ending
+ */
+
 /* Takes the request with `tag` out of the conversation. Returns it when it is the caller's to end. */
 static Request *abandon_tag(Session *session, uint16_t tag)
 {
@@ -475,8 +586,7 @@ static Request *abandon_tag(Session *session, uint16_t tag)
         request->abandoned = true;
         request->registered = false;
         session->tags.slots[tag] = NULL;
-        if (session_unqueue(session, request))
-            cancelled = request;
+        cancelled = take_or_interrupt(session, request);
     }
     tag_unlock(&session->tags, tag);
     return cancelled;
@@ -494,6 +604,8 @@ static void drop_flushes(Session *session)
 
 void session_reset(Session *session, Request *keep)
 {
+    FidTable *old = session->state.fids;
+
     for (unsigned tag = 0; tag < TAG_COUNT; tag++) {
         Request *cancelled = NULL;
 
@@ -504,9 +616,9 @@ void session_reset(Session *session, Request *keep)
             request_finish(cancelled);
     }
     drop_flushes(session);
-    fid_table_unref(session->state.fids);
     session->state.fids = fid_table_new(session->limits.max_fids);
     lock_table_reset(session->locks, session->state.fids);
+    drop_all_fids(session, old);
     session->state.dialect = DIALECT_NONE;
     session->state.msize = session_max_message(session);
 }

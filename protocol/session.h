@@ -55,6 +55,7 @@ struct Channel {
 typedef struct SessionLimits {
     unsigned max_fids;
     unsigned max_threads;
+    unsigned max_spare_threads; /* in the place of threads that hang in a system call */
     size_t max_inflight; /* bytes of memory for requests that are not published yet */
     unsigned max_xattrs; /* fids that stand for an extended attribute */
     size_t max_xattr_bytes;
@@ -135,6 +136,22 @@ bool session_tend(Session *session);
  * poll() takes it: -1 is for ever. [reader] */
 int session_timeout(Session *session);
 
+/* A request that was taken and is not published yet. */
+typedef struct RequestInfo {
+    uint64_t id;
+    uint16_t tag;
+    unsigned channel;
+    const char *op; /* the message's name; NULL for one that is unknown or malformed */
+    RequestState state;
+    bool cancelled; /* a Tflush waits for its end */
+    bool abandoned; /* it will get no reply; its tag may have been used again */
+    int64_t age_usec;
+} RequestInfo;
+
+/* The requests in flight, oldest first: a new array of RequestInfo. Each is as it was at some time
+ * during the call. Any thread. */
+GArray *session_list_requests(Session *session);
+
 /* Stops: nothing is queued or runs any more when it returns, and nothing will be sent. [reader] */
 void session_stop(Session *session);
 
@@ -155,6 +172,10 @@ void session_uncharge(Session *session, const Request *request);
 /* Takes back a request that has not begun. Returns false when it has, and true when it is the
  * caller's to end. [reader] */
 bool session_unqueue(Session *session, Request *request);
+
+/* For requests: lets go of a reference, or of nothing when it is NULL. Closing a remote file may
+ * wait, which the reader must not: what it lets go of is left to the pool. Any thread. */
+void session_drop_fid(Session *session, Fid *fid);
 
 /* For requests: Tflush requests that waited for an ended request go on. Any thread. */
 void session_release_waiters(Session *session, Request *waiters);

@@ -18,7 +18,8 @@ enum { TAG_COUNT = 65536, TAG_LOCKS = 64 };
 
 typedef struct TagTable {
     pthread_mutex_t locks[TAG_LOCKS];
-    Request **slots; /* TAG_COUNT of them; untouched ones take no memory */
+    Request *newest[TAG_LOCKS]; /* all requests in flight with tags of that lock, see Request.older */
+    Request **slots;            /* TAG_COUNT of them; untouched ones take no memory */
 } TagTable;
 
 void tag_table_init(TagTable *table);
@@ -33,5 +34,10 @@ static inline void tag_unlock(TagTable *table, uint16_t tag)
 {
     pthread_mutex_unlock(&table->locks[tag % TAG_LOCKS]);
 }
+
+/* Keep the list of requests in flight, which also has those that have lost their slot. Called with
+ * the lock of the request's tag held; removing again what was removed does nothing. */
+void tag_table_add(TagTable *table, Request *request);
+void tag_table_remove(TagTable *table, Request *request);
 
 #endif

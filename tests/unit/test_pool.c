@@ -74,7 +74,7 @@ static void test_order(void)
 {
     Book book = {0};
     NumberedJob jobs[N_JOBS];
-    Pool *pool = pool_new(1);
+    Pool *pool = pool_new(1, 0);
 
     submit(pool, &book, jobs, 0, N_JOBS);
     pool_free(pool);
@@ -85,7 +85,7 @@ static void test_order(void)
 
 static void test_no_thread_before_work(void)
 {
-    Pool *pool = pool_new(4);
+    Pool *pool = pool_new(4, 0);
 
     g_assert_cmpuint(pool_n_threads(pool), ==, 0);
     pool_free(pool);
@@ -96,7 +96,7 @@ static void test_growth(void)
 {
     Book book = {.hold = true};
     NumberedJob jobs[8];
-    Pool *pool = pool_new(4);
+    Pool *pool = pool_new(4, 0);
 
     for (unsigned i = 0; i < 8; i++) {
         submit(pool, &book, jobs, i, i + 1);
@@ -113,7 +113,7 @@ static void test_idle_thread_is_used(void)
 {
     Book book = {0};
     NumberedJob jobs[20];
-    Pool *pool = pool_new(4);
+    Pool *pool = pool_new(4, 0);
 
     for (unsigned i = 0; i < 20; i++) {
         submit(pool, &book, jobs, i, i + 1);
@@ -129,7 +129,7 @@ static void test_blocked_job_blocks_nobody(void)
 {
     Book held = {.hold = true}, book = {0};
     NumberedJob blocked[1], jobs[20];
-    Pool *pool = pool_new(2);
+    Pool *pool = pool_new(2, 0);
 
     submit(pool, &held, blocked, 0, 1);
     await_waiting(&held, 1);
@@ -140,12 +140,54 @@ static void test_blocked_job_blocks_nobody(void)
     g_assert_cmpuint(held.n_ran, ==, 1);
 }
 
+/* Threads that are stuck are replaced, up to a limit; the spare ones go when there is no need. */
+static void test_spare_threads(void)
+{
+    Book stuck = {.hold = true}, more = {.hold = true}, book = {0};
+    NumberedJob first[2], second[2], jobs[20];
+    Pool *pool = pool_new(2, 3);
+
+    submit(pool, &stuck, first, 0, 2);
+    await_waiting(&stuck, 2);
+    submit(pool, &more, second, 0, 2);
+    await_waiting(&more, 2); /* in the place of the first two */
+    g_assert_cmpuint(pool_n_threads(pool), ==, 4);
+    submit(pool, &book, jobs, 0, 20);
+    await_ran(&book, 20); /* these are on the third spare one */
+    g_assert_cmpuint(pool_n_threads(pool), ==, 5);
+
+    set_hold(&stuck, false);
+    set_hold(&more, false);
+    await_ran(&stuck, 2);
+    await_ran(&more, 2);
+    while (pool_n_threads(pool) > 2)
+        g_usleep(1000);
+    pool_free(pool);
+}
+
+/* No more than that: what comes then waits. */
+static void test_spare_limit(void)
+{
+    Book stuck = {.hold = true}, book = {0};
+    NumberedJob first[3], jobs[1];
+    Pool *pool = pool_new(1, 2);
+
+    submit(pool, &stuck, first, 0, 3);
+    await_waiting(&stuck, 3);
+    submit(pool, &book, jobs, 0, 1);
+    g_usleep(1500 * 1000); /* all are stuck by now */
+    g_assert_cmpuint(pool_n_threads(pool), ==, 3);
+    set_hold(&stuck, false);
+    await_ran(&book, 1);
+    pool_free(pool);
+}
+
 static void test_cancel(void)
 {
     Book book = {.hold = true};
     NumberedJob jobs[6];
     Job never = {0};
-    Pool *pool = pool_new(1);
+    Pool *pool = pool_new(1, 0);
 
     g_assert_false(pool_cancel(pool, &never));
     submit(pool, &book, jobs, 0, 6);
@@ -180,7 +222,7 @@ static void test_end(void)
 {
     for (unsigned round = 0; round < 100; round++) {
         Book book = {0};
-        Pool *pool = pool_new(3);
+        Pool *pool = pool_new(3, 0);
 
         for (unsigned i = 0; i < round % 7; i++) {
             NumberedJob *job = g_new0(NumberedJob, 1);
@@ -201,6 +243,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pool/growth", test_growth);
     g_test_add_func("/pool/idle-thread-is-used", test_idle_thread_is_used);
     g_test_add_func("/pool/blocked-job", test_blocked_job_blocks_nobody);
+    g_test_add_func("/pool/spare-threads", test_spare_threads);
+    g_test_add_func("/pool/spare-limit", test_spare_limit);
     g_test_add_func("/pool/cancel", test_cancel);
     g_test_add_func("/pool/end", test_end);
     return g_test_run();
