@@ -2,9 +2,7 @@
 /* Scene: see scene.h. */
 #include "tests/lib/scene.h"
 
-#include <string.h>
-
-enum { QUIET_TURNS = 4, FILE_SIZE = 100 };
+enum { FILE_SIZE = 100 };
 
 Scene *scene_new_with_options(FsClass class, unsigned n_channels, const SessionLimits *limits,
                               const ExportOptions *options)
@@ -63,31 +61,9 @@ void scene_block_write(Scene *s, unsigned channel, uint16_t tag, unsigned n)
     memory_fs_await_blocked(s->fs, MEMORY_WRITE, n);
 }
 
-static void turn_for_a_while(Scene *s)
-{
-    for (unsigned i = 0; i < QUIET_TURNS; i++) {
-        test_session_step(s->ts);
-        test_session_wait(s->ts);
-    }
-}
-
-static unsigned count_words(const char *text)
-{
-    unsigned n = *text ? 1 : 0;
-
-    for (; *text; text++)
-        n += *text == ' ';
-    return n;
-}
-
 void scene_expect(Scene *s, const char *transcript)
 {
-    g_autofree char *seen = NULL;
-
-    test_session_await_count(s->ts, count_words(transcript));
-    turn_for_a_while(s);
-    seen = test_session_transcript(s->ts);
-    g_assert_cmpstr(seen, ==, transcript);
+    test_session_expect(s->ts, transcript);
 }
 
 void scene_expect_nothing(Scene *s)

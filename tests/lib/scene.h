@@ -52,8 +52,7 @@ void scene_flush_write(Scene *scene, unsigned channel, unsigned flush_channel);
 /* Lets all Twrites go on, and expects `transcript`, "" for nothing. */
 void scene_release_writes(Scene *scene, const char *transcript);
 
-/* Waits for as many replies as `transcript` names, and a little longer for one too many, and checks
- * that they are these, in this order; see test_session_transcript(). */
+/* As test_session_expect(). */
 void scene_expect(Scene *scene, const char *transcript);
 
 /* Checks that nothing is published for a while. */

@@ -6,7 +6,8 @@
 
 enum {
     FIRST_POSITION = 0xffffffc0u,
-    FEW_SECONDS = 5,
+    FEW_SECONDS = 30,
+    QUIET_TURNS = 4,
 };
 
 typedef struct TestChannel {
@@ -282,6 +283,33 @@ void test_session_await_count(TestSession *ts, unsigned n)
         test_session_wait(ts);
         test_session_step(ts);
     }
+}
+
+static void turn_for_a_while(TestSession *ts)
+{
+    for (unsigned i = 0; i < QUIET_TURNS; i++) {
+        test_session_step(ts);
+        test_session_wait(ts);
+    }
+}
+
+static unsigned count_words(const char *text)
+{
+    unsigned n = *text ? 1 : 0;
+
+    for (; *text; text++)
+        n += *text == ' ';
+    return n;
+}
+
+void test_session_expect(TestSession *ts, const char *transcript)
+{
+    g_autofree char *seen = NULL;
+
+    test_session_await_count(ts, count_words(transcript));
+    turn_for_a_while(ts);
+    seen = test_session_transcript(ts);
+    g_assert_cmpstr(seen, ==, transcript);
 }
 
 TestReply *test_session_take_reply(TestSession *ts)

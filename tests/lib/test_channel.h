@@ -69,10 +69,14 @@ TestReply *test_session_await(TestSession *ts, unsigned channel, int tag, unsign
  * error as "0:Rlerror(2)/5". Takes these replies. The caller frees the text. */
 char *test_session_transcript(TestSession *ts);
 
+/* Waits for as many replies as `transcript` names, and a little longer for one too many, and checks
+ * that they are these, in this order. */
+void test_session_expect(TestSession *ts, const char *transcript);
+
 /* The oldest reply that nobody looked at, or NULL. The caller frees it with g_free(). */
 TestReply *test_session_take_reply(TestSession *ts);
 
-/* Turns until `n` replies are there or five seconds have passed. */
+/* Turns until `n` replies are there or thirty seconds have passed. */
 void test_session_await_count(TestSession *ts, unsigned n);
 
 /* How many replies were published and not looked at. */
