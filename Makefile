@@ -181,6 +181,7 @@ help:
 	@echo 'make check-quick     only the tests of this build that need no Xen'
 	@echo 'make check-integrity only the random operations, a million of them: minutes'
 	@echo 'make check-posix     the whole POSIX suite, on local file systems and through the server'
+	@echo 'make check-flush     cancellation, a thousand times under ThreadSanitizer: half an hour'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
 	@echo 'make coverage        lines of protocol/ that tests execute; fails below COVERAGE_MIN=90 %'

@@ -16,6 +16,8 @@
  *     the channel of the Rflush, so the Rflush waits until that reply has been consumed - for
  *     SETTLE_USEC at most, since a client is free not to look.
  *
+ * Several Tflushes of one tag are answered in their order, unless the tag was used again in between.
+ *
  * A Tflush whose target is a Tflush waits for its end like for any other, and one that is flushed
  * before it was taken is discarded like any other: so no two ever wait for each other.
  */
@@ -118,6 +120,52 @@ static bool all_passed(Session *session, Request *flush)
     return flush->flush.on_channels == 0;
 }
 
+/* Notes that `flush` comes after the Tflush of the same tag that waits already, if there is one. */
+static void follow_earlier(Session *session, Request *flush)
+{
+    gpointer tag = GUINT_TO_POINTER(flush->t.flush.oldtag);
+    Request *earlier = g_hash_table_lookup(session->latest_flush, tag);
+
+    flush->earlier_flush = earlier;
+    if (earlier)
+        earlier->later_flush = flush;
+    g_hash_table_insert(session->latest_flush, tag, flush);
+}
+
+/* Ends a Tflush that has waited. */
+static void end_flush(Session *session, Request *flush)
+{
+    gpointer tag = GUINT_TO_POINTER(flush->t.flush.oldtag);
+
+    if (flush->earlier_flush)
+        flush->earlier_flush->later_flush = flush->later_flush;
+    if (flush->later_flush)
+        flush->later_flush->earlier_flush = flush->earlier_flush;
+    if (g_hash_table_lookup(session->latest_flush, tag) == flush)
+        g_hash_table_remove(session->latest_flush, tag);
+    request_respond(flush, 0);
+}
+
+/* A request with `tag` begins: later Tflushes mean this one, and have nothing to do with those of its
+ * predecessors. */
+void flush_begin_tag(Session *session, uint16_t tag)
+{
+    if (g_hash_table_size(session->latest_flush) > 0)
+        g_hash_table_remove(session->latest_flush, GUINT_TO_POINTER(tag));
+}
+
+/* Ends the Tflushes that wait for channels. They are abandoned, so that none is answered; those that
+ * wait for their target end when it does. */
+void flush_forget_all(Session *session)
+{
+    Request *flush;
+
+    g_hash_table_remove_all(session->latest_flush);
+    while ((flush = g_queue_pop_head(&session->flushes)))
+        end_flush(session, flush);
+    session->n_flushes_taking = 0;
+}
+
 int flush_run(Request *flush)
 {
     Session *session = flush->session;
@@ -128,12 +176,13 @@ int flush_run(Request *flush)
     case ATTACH_REMOVED:
         return 0;
     case ATTACH_WAITS:
-        return OP_LATER;
+        break;
     case ATTACH_UNKNOWN:
+        begin_taking(session, flush);
+        g_queue_push_tail(&session->flushes, flush);
         break;
     }
-    begin_taking(session, flush);
-    g_queue_push_tail(&session->flushes, flush);
+    follow_earlier(session, flush);
     return OP_LATER;
 }
 
@@ -196,28 +245,36 @@ static bool advance(Session *session, Request *flush, int64_t now)
     }
     if (!passed && (flush->flush.taking || now < flush->flush.deadline))
         return false;
-    request_respond(flush, 0);
+    if (flush->earlier_flush)
+        return false;
+    end_flush(session, flush);
     return true;
 }
 
-static void advance_all(Session *session)
+/* Moves all on. Returns true when one has ended, which others may have waited for. */
+static bool advance_all(Session *session)
 {
     int64_t now = g_get_monotonic_time();
+    bool any = false;
     GList *next;
 
     for (GList *l = session->flushes.head; l; l = next) {
         next = l->next;
-        if (advance(session, l->data, now))
-            g_queue_delete_link(&session->flushes, l);
+        if (!advance(session, l->data, now))
+            continue;
+        g_queue_delete_link(&session->flushes, l);
+        any = true;
     }
+    return any;
 }
 
 bool flush_tend(Session *session)
 {
+    bool advanced;
+
     /* A Tflush that ends here may release another one that waited for it. */
     do {
-        if (!g_queue_is_empty(&session->flushes))
-            advance_all(session);
-    } while (collect_released(session));
+        advanced = advance_all(session);
+    } while (collect_released(session) || advanced);
     return !g_queue_is_empty(&session->flushes);
 }

@@ -99,6 +99,8 @@ struct Request {
     Request *next_waiter;
     Channel *settle; /* of a Tflush: the channel its target was answered on, or NULL */
     FlushWait flush;
+    Request *earlier_flush; /* Tflushes of the same tag that wait too; reader only */
+    Request *later_flush;
 
     struct {
         GList link;      /* of the queue it waits in; without data while it waits in none */

@@ -59,6 +59,7 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     session->throttle = throttle_waits_new(&options->throttle, limits->throttle_clock);
     tag_table_init(&session->tags);
     g_queue_init(&session->flushes);
+    session->latest_flush = g_hash_table_new(NULL, NULL);
     pthread_mutex_init(&session->released_lock, NULL);
     session->released_end = &session->released;
     log_limit_init(&session->malformed_limit);
@@ -440,6 +441,7 @@ void session_take(Session *session, Request *request)
     register_tag(session, request);
     if (session->n_flushes_taking > 0 && flush_discards(session, request))
         return;
+    flush_begin_tag(session, request->t.tag);
     error = check_request(session, request, error);
     if (error)
         request_respond(request, error);
@@ -574,48 +576,41 @@ static void drop_all_fids(Session *session, FidTable *table)
  * Beginning anew and ending
  */
 
-/* Takes the request with `tag` out of the conversation. Returns it when it is the caller's to end. */
-static Request *abandon_tag(Session *session, uint16_t tag)
+/* Takes the requests with tags of one group out of the conversation, but for `keep`. Returns those
+ * that are the caller's to end, by `next`. */
+static Request *abandon_group(Session *session, uint16_t group, const Request *keep)
 {
     Request *cancelled = NULL;
-    Request *request;
 
-    tag_lock(&session->tags, tag);
-    request = session->tags.slots[tag];
-    if (request) {
-        request->abandoned = true;
-        request->registered = false;
-        session->tags.slots[tag] = NULL;
-        cancelled = take_or_interrupt(session, request);
+    tag_lock(&session->tags, group);
+    for (Request *r = session->tags.newest[group]; r; r = r->older) {
+        if (r == keep || r->abandoned)
+            continue;
+        r->abandoned = true;
+        r->registered = false;
+        session->tags.slots[r->t.tag] = NULL;
+        if (take_or_interrupt(session, r)) {
+            r->next = cancelled;
+            cancelled = r;
+        }
     }
-    tag_unlock(&session->tags, tag);
+    tag_unlock(&session->tags, group);
     return cancelled;
-}
-
-/* Ends the Tflush requests that wait; they are abandoned, so that none is answered. */
-static void drop_flushes(Session *session)
-{
-    Request *flush;
-
-    while ((flush = g_queue_pop_head(&session->flushes)))
-        request_respond(flush, 0);
-    session->n_flushes_taking = 0;
 }
 
 void session_reset(Session *session, Request *keep)
 {
     FidTable *old = session->state.fids;
 
-    for (unsigned tag = 0; tag < TAG_COUNT; tag++) {
-        Request *cancelled = NULL;
+    for (uint16_t group = 0; group < TAG_LOCKS; group++) {
+        Request *next;
 
-        /* A slot is only ever filled by this thread: an empty one stays empty. */
-        if (g_atomic_pointer_get(&session->tags.slots[tag]) && (!keep || tag != keep->t.tag))
-            cancelled = abandon_tag(session, (uint16_t)tag);
-        if (cancelled)
-            request_finish(cancelled);
+        for (Request *r = abandon_group(session, group, keep); r; r = next) {
+            next = r->next;
+            request_finish(r);
+        }
     }
-    drop_flushes(session);
+    flush_forget_all(session);
     session->state.fids = fid_table_new(session->limits.max_fids);
     lock_table_reset(session->locks, session->state.fids);
     drop_all_fids(session, old);
@@ -638,6 +633,7 @@ void session_stop(Session *session)
 void session_free(Session *session)
 {
     flush_tend(session); /* the channels may have let go of requests that a Tflush waited for */
+    g_hash_table_unref(session->latest_flush);
     fid_table_unref(session->state.fids);
     lock_table_free(session->locks);
     throttle_waits_free(session->throttle);

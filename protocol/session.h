@@ -96,6 +96,7 @@ struct Session {
 
     GQueue flushes; /* Tflush requests that wait for channels, oldest first; reader only */
     unsigned n_flushes_taking;     /* of these, how many wait for requests to be taken */
+    GHashTable *latest_flush;      /* tag -> the last Tflush of it, while it waits; reader only */
     pthread_mutex_t released_lock; /* guards: */
     Request *released;             /* Tflush requests whose target has ended, oldest first */
     Request **released_end;        /* where the next goes */
@@ -186,6 +187,8 @@ const Op *op_for_type(uint8_t type);
 /* flush.c */
 int flush_run(Request *flush);                           /* [reader] */
 bool flush_discards(Session *session, Request *request); /* [reader] */
+void flush_begin_tag(Session *session, uint16_t tag);    /* [reader] */
+void flush_forget_all(Session *session);                 /* [reader] */
 bool flush_tend(Session *session);                       /* [reader] */
 
 #endif

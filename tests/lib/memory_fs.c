@@ -5,11 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "protocol/interrupt.h"
 #include "tests/lib/memory_internal.h"
 
 enum {
     FIRST_OFFSET = 3, /* behind "." and ".." */
     ROOT_INODE = 2,
+    SLICE_USEC = 1000, /* after which who waits looks whether it was interrupted */
 };
 
 /*
@@ -20,15 +22,20 @@ enum {
 static int wait_at_gate(MemoryFs *fs, Gate *gate)
 {
     unsigned generation = gate->generation;
+    bool interrupted = false;
     bool through;
 
     gate->n_blocked++;
     g_cond_broadcast(&fs->gate_changed);
-    while (gate->closed && gate->generation == generation)
-        g_cond_wait(&fs->gate_changed, &fs->gate_lock);
+    while (gate->closed && gate->generation == generation && !interrupted) {
+        g_cond_wait_until(&fs->gate_changed, &fs->gate_lock, g_get_monotonic_time() + SLICE_USEC);
+        interrupted = fs->interruptible && interrupt_requested();
+    }
     through = gate->generation != generation;
     gate->n_blocked--;
     g_cond_broadcast(&fs->gate_changed);
+    if (interrupted)
+        return -EINTR;
     return through ? gate->through_error : 0;
 }
 
@@ -87,6 +94,13 @@ void memory_fs_await_blocked(MemoryFs *fs, MemoryOp op, unsigned n)
     g_mutex_lock(&fs->gate_lock);
     while (fs->gates[op].n_blocked < n)
         g_cond_wait(&fs->gate_changed, &fs->gate_lock);
+    g_mutex_unlock(&fs->gate_lock);
+}
+
+void memory_fs_set_interruptible(MemoryFs *fs, bool interruptible)
+{
+    g_mutex_lock(&fs->gate_lock);
+    fs->interruptible = interruptible;
     g_mutex_unlock(&fs->gate_lock);
 }
 

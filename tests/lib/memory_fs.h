@@ -69,6 +69,10 @@ void memory_fs_close_gate(MemoryFs *fs, MemoryOp op);
 /* Waits until `n` runs wait at the gate of `op`. */
 void memory_fs_await_blocked(MemoryFs *fs, MemoryOp op, unsigned n);
 
+/* Whether who waits at a gate can be interrupted, see protocol/interrupt.h, and then fails with
+ * -EINTR. At first it cannot. */
+void memory_fs_set_interruptible(MemoryFs *fs, bool interruptible);
+
 /* Lets those go on that wait now, with the result `error` when that is not 0; later runs wait. */
 void memory_fs_let_through(MemoryFs *fs, MemoryOp op, int error);
 

@@ -65,6 +65,7 @@ struct MemoryFs {
     uint64_t next_number;
 
     GMutex gate_lock; /* guards: */
+    bool interruptible;
     GCond gate_changed;
     Gate gates[MEMORY_N_OPS];
 };

@@ -35,9 +35,16 @@ Scene *scene_new(FsClass class, unsigned n_channels, unsigned max_threads)
     return scene_new_with_limits(class, n_channels, &limits);
 }
 
+void scene_stop(Scene *s)
+{
+    if (s->ts)
+        test_session_free(s->ts);
+    s->ts = NULL;
+}
+
 void scene_free(Scene *s)
 {
-    test_session_free(s->ts);
+    scene_stop(s);
     g_assert_cmpuint(memory_fs_n_held(s->fs), ==, 0);
     memory_fs_free(s->fs);
     g_free(s);

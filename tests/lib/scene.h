@@ -36,6 +36,9 @@ Scene *scene_new_with_options(FsClass class, unsigned n_channels, const SessionL
 /* Ends the session and checks that nothing is left over. */
 void scene_free(Scene *scene);
 
+/* Ends the session only; the file system is still there. */
+void scene_stop(Scene *scene);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Scene, scene_free)
 
 /* Sends a Twrite of three bytes to fid 1, or a Tflush of `oldtag`. */

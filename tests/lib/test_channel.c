@@ -30,6 +30,7 @@ struct TestSession {
     unsigned n_channels;
     TestChannel channels[SESSION_MAX_CHANNELS];
     bool stopped; /* reader only: the channels may be gone */
+    void (*delay)(void);
 
     GMutex lock; /* guards what follows and the channels */
     GCond changed;
@@ -38,6 +39,17 @@ struct TestSession {
 };
 
 static const ChannelOps test_channel_ops;
+
+void test_session_set_delay(TestSession *ts, void (*delay)(void))
+{
+    ts->delay = delay;
+}
+
+static void delay(const TestSession *ts)
+{
+    if (ts->delay)
+        ts->delay();
+}
 
 /*
  * The client's side
@@ -146,6 +158,7 @@ static void pump(TestChannel *c)
     GQueue ended = G_QUEUE_INIT;
 
     publish_pending(c, &ended);
+    delay(c->ts);
     while (!g_queue_is_empty(&ended))
         request_finish(g_queue_pop_head(&ended));
 }
@@ -154,6 +167,7 @@ static void test_channel_send(Channel *channel, Request *request)
 {
     TestChannel *c = (TestChannel *)channel;
 
+    delay(c->ts);
     g_mutex_lock(&c->ts->lock);
     g_queue_push_tail(&c->pending, request);
     g_mutex_unlock(&c->ts->lock);
@@ -195,6 +209,7 @@ static bool take_one(TestSession *ts, TestChannel *c)
         c->out_cons += size;
     }
     g_mutex_unlock(&ts->lock);
+    delay(ts);
     if (request)
         session_take(ts->session, request);
     return request != NULL;

@@ -54,6 +54,10 @@ void test_channel_keep(TestSession *ts, unsigned channel, bool kept);
 /* Consumes every reply on a channel that is kept. */
 void test_channel_consume(TestSession *ts, unsigned channel);
 
+/* Calls `delay`, without a lock and on any thread, at each step of a request's way through a channel:
+ * before it is taken, before its reply is sent, and between publication and what follows. */
+void test_session_set_delay(TestSession *ts, void (*delay)(void));
+
 /* One turn of the reader. */
 void test_session_step(TestSession *ts);
 

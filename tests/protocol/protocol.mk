@@ -20,3 +20,9 @@ $(PROTOCOL_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROTOCOL_TEST_OBJS) $(PROTOCOL_OBJ
 
 check-protocol: protocol-tests
 	set -e; for test in $(PROTOCOL_TESTS); do $$test --tap; done
+
+# The flush matrix a thousand times, with random delays, under ThreadSanitizer; half an hour at most.
+.PHONY: check-flush
+check-flush:
+	@$(MAKE) --no-print-directory SANITIZE=thread build-thread/tests/protocol/test_flush_matrix
+	@tests/flush-rounds build-thread/tests/protocol/test_flush_matrix
