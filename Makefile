@@ -89,13 +89,16 @@ $(BUILD)/xen-9pfs/sandbox.o: ALL_CFLAGS += -I$(BUILD)/generated
 # Tests. Each of these adds its programs to TESTS; scripts need none of the variants.
 TESTS :=
 SCRIPTS := tests/test-install tests/test-messages tests/test-syscalls
+SCRIPTS := tests/test-install tests/test-messages
+SCRIPTS := tests/test-install tests/model/check
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk
 -include tests/fuzz/fuzz.mk
 -include tests/posix/posix.mk
 
-.PHONY: tests check check-quick check-integrity check-all real-xen demo coverage count-coverage
+.PHONY: tests check check-quick check-integrity check-model check-all real-xen demo coverage
+.PHONY: count-coverage
 tests: all $(TESTS)
 
 # Everything: the stand-in tests plainly and under the sanitizers, then real Xen.
@@ -120,6 +123,10 @@ check-quick: tests
 # A million operations on one file, and as long a run of the others that several guests do at once.
 check-integrity: tests
 	@TEST_OPTIONS='-m slow' tests/run-tests $(BUILD)/test-logs $(INTEGRITY_TESTS)
+
+# Only the model of cancellation.
+check-model:
+	@tests/run-tests $(BUILD)/test-logs tests/model/check
 
 # Only the tests on real Xen.
 real-xen:
@@ -181,6 +188,7 @@ help:
 	@echo 'make check-quick     only the tests of this build that need no Xen'
 	@echo 'make check-integrity only the random operations, a million of them: minutes'
 	@echo 'make check-posix     the whole POSIX suite, on local file systems and through the server'
+	@echo 'make check-model     only the model of cancellation, with Spin'
 	@echo 'make check-flush     cancellation, a thousand times under ThreadSanitizer: half an hour'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'

@@ -11,7 +11,9 @@
  *     waiters and comes back when it has ended.
  *  2. Its target is unknown. It may still lie on another channel, since a client may send the
  *     Tflush elsewhere: the Tflush waits until whatever was published there before it has been
- *     taken. A target that shows up meanwhile is discarded before it starts.
+ *     taken. A target that shows up meanwhile is discarded before it starts. The same goes for one
+ *     whose target has been flushed before: the client may have given up on that, and mean another
+ *     request with the tag.
  *  3. Its target was answered on another channel. The client may look at that one later than at
  *     the channel of the Rflush, so the Rflush waits until that reply has been consumed - for
  *     SETTLE_USEC at most, since a client is free not to look.
@@ -42,10 +44,12 @@ typedef enum Attach {
     ATTACH_UNKNOWN, /* no such request */
     ATTACH_WAITS,   /* the flush waits for it */
     ATTACH_REMOVED, /* the request was queued and is gone */
+    ATTACH_AGAIN,   /* it has been flushed before: may be the one, or a predecessor of it */
 } Attach;
 
-/* Step 1: finds the request that `flush` names and cancels it. */
-static Attach attach(Session *session, Request *flush)
+/* Step 1: finds the request that `flush` names and cancels it. In step 2 that may only be the one with
+ * the id `only`; else 0. */
+static Attach attach(Session *session, Request *flush, uint64_t only)
 {
     uint16_t tag = flush->t.flush.oldtag;
     Attach result = ATTACH_WAITS;
@@ -53,8 +57,11 @@ static Attach attach(Session *session, Request *flush)
 
     tag_lock(&session->tags, tag);
     target = session->tags.slots[tag];
-    if (!target) {
+    if (!target || (only && target->id != only)) {
         result = ATTACH_UNKNOWN;
+    } else if (target->cancelled && !only) {
+        flush->flush.target = target->id;
+        result = ATTACH_AGAIN;
     } else if (session_unqueue(session, target)) {
         result = ATTACH_REMOVED;
     } else {
@@ -132,8 +139,8 @@ static void follow_earlier(Session *session, Request *flush)
     g_hash_table_insert(session->latest_flush, tag, flush);
 }
 
-/* Ends a Tflush that has waited. */
-static void end_flush(Session *session, Request *flush)
+/* No other Tflush comes after this one any more. */
+static void leave_order(Session *session, Request *flush)
 {
     gpointer tag = GUINT_TO_POINTER(flush->t.flush.oldtag);
 
@@ -141,8 +148,22 @@ static void end_flush(Session *session, Request *flush)
         flush->earlier_flush->later_flush = flush->later_flush;
     if (flush->later_flush)
         flush->later_flush->earlier_flush = flush->earlier_flush;
+    flush->earlier_flush = flush->later_flush = NULL;
     if (g_hash_table_lookup(session->latest_flush, tag) == flush)
         g_hash_table_remove(session->latest_flush, tag);
+}
+
+/* The tag of the request that these wait for is used again. Called with the tag's lock held. */
+void flush_leave_order(Session *session, Request *flushes)
+{
+    for (Request *flush = flushes; flush; flush = flush->next_waiter)
+        leave_order(session, flush);
+}
+
+/* Ends a Tflush that has waited. */
+static void end_flush(Session *session, Request *flush)
+{
+    leave_order(session, flush);
     request_respond(flush, 0);
 }
 
@@ -172,12 +193,13 @@ int flush_run(Request *flush)
 
     if (flush->t.flush.oldtag == flush->t.tag)
         return 0;
-    switch (attach(session, flush)) {
+    switch (attach(session, flush, 0)) {
     case ATTACH_REMOVED:
         return 0;
     case ATTACH_WAITS:
         break;
     case ATTACH_UNKNOWN:
+    case ATTACH_AGAIN:
         begin_taking(session, flush);
         g_queue_push_tail(&session->flushes, flush);
         break;
@@ -233,14 +255,24 @@ static bool collect_released(Session *session)
     return released != NULL;
 }
 
-/* Moves one waiting Tflush on. Returns true when it has ended. */
+/* The end of step 2. Returns true when the Tflush waits for its target after all. */
+static bool end_taking(Session *session, Request *flush)
+{
+    uint64_t target = flush->flush.target;
+
+    session->n_flushes_taking--;
+    begin_settling(session, flush, NULL);
+    return target && attach(session, flush, target) == ATTACH_WAITS;
+}
+
+/* Moves one waiting Tflush on. Returns true when it has left the list. */
 static bool advance(Session *session, Request *flush, int64_t now)
 {
     bool passed = all_passed(session, flush);
 
     if (flush->flush.taking && passed) {
-        session->n_flushes_taking--;
-        begin_settling(session, flush, NULL);
+        if (end_taking(session, flush))
+            return true;
         passed = all_passed(session, flush);
     }
     if (!passed && (flush->flush.taking || now < flush->flush.deadline))
@@ -251,7 +283,7 @@ static bool advance(Session *session, Request *flush, int64_t now)
     return true;
 }
 
-/* Moves all on. Returns true when one has ended, which others may have waited for. */
+/* Moves all on. Returns true when one has left the list, which others may have waited for. */
 static bool advance_all(Session *session)
 {
     int64_t now = g_get_monotonic_time();

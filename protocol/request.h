@@ -23,6 +23,7 @@ typedef struct Session Session;
 typedef struct Channel Channel;
 typedef struct Request Request;
 
+/* tests/model/flush.pml has the same states, and `published` behind them. */
 typedef enum RequestState {
     REQUEST_TAKEN,
     REQUEST_QUEUED,  /* waits for a pool thread, or until the export's limits let it go */
@@ -57,6 +58,7 @@ typedef struct Op {
 /* What a waiting Tflush waits for; see flush.c. Used by the reader only. */
 typedef struct FlushWait {
     bool taking;          /* other channels still hold requests published before it */
+    uint64_t target;      /* while taking: id of the request that it may mean; 0: none is known */
     unsigned on_channels; /* bit i: channel i must pass mark[i] */
     uint32_t mark[8];
     int64_t deadline; /* monotonic microseconds, while replies must be consumed */

@@ -198,7 +198,7 @@ static Request *new_request(Session *session, Channel *channel, uint32_t size)
         buffer_pool_put(session->buffers, request, actual);
         return NULL;
     }
-    request->id = session->next_id++;
+    request->id = ++session->last_id;
     request->taken_at = g_get_monotonic_time();
     request->fids = fid_table_ref(session->state.fids);
     request->msize = session->state.msize;
@@ -270,6 +270,7 @@ static void register_tag(Session *session, Request *request)
     if (old) {
         old->abandoned = true;
         old->registered = false;
+        flush_leave_order(session, old->waiters);
         cancelled = take_or_interrupt(session, old);
     }
     tag_table_add(&session->tags, request);

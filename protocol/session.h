@@ -88,7 +88,7 @@ struct Session {
     TagTable tags;
     Channel *channels[SESSION_MAX_CHANNELS]; /* borrowed */
     unsigned n_channels;
-    uint64_t next_id; /* reader only */
+    uint64_t last_id; /* reader only */
 
     gsize inflight_bytes; /* atomic: charges of all requests */
     gint n_reserved;      /* atomic: requests admitted from the reserve */
@@ -188,6 +188,7 @@ const Op *op_for_type(uint8_t type);
 int flush_run(Request *flush);                           /* [reader] */
 bool flush_discards(Session *session, Request *request); /* [reader] */
 void flush_begin_tag(Session *session, uint16_t tag);    /* [reader] */
+void flush_leave_order(Session *session, Request *flushes); /* [reader] */
 void flush_forget_all(Session *session);                 /* [reader] */
 bool flush_tend(Session *session);                       /* [reader] */
 

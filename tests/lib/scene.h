@@ -26,7 +26,7 @@ enum {
     SCENE_TAG = 60000,
 };
 
-/* A scene on storage of class `class` with `n_channels` channels and `max_threads` threads. */
+/* A scene on storage of class `class` with `n_channels` channels and exactly `max_threads` threads. */
 Scene *scene_new(FsClass class, unsigned n_channels, unsigned max_threads);
 Scene *scene_new_with_limits(FsClass class, unsigned n_channels, const SessionLimits *limits);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Tflush when it comes on another channel than its target, as it mostly does with two rings. */
 #include <errno.h>
+#include <string.h>
 
 #include "tests/lib/scene.h"
 
@@ -310,6 +311,68 @@ static void test_unknown_waits_for_all_channels(void)
     scene_expect(s, "0:Rflush/6");
 }
 
+/* The client gives up, uses the tag again and flushes the new request, which lies unread on the
+ * tag's channel: the Tflush means that one, although the old one still has the tag here. */
+static void test_reused_not_taken_yet(void)
+{
+    g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
+
+    scene_block_write(s, 0, 5, 1);
+    scene_send_flush(s, 1, 6, 5);
+    scene_expect_nothing(s);
+    test_channel_pause(s->ts, 0, true);
+    scene_send_write(s, 0, 5);
+    scene_send_flush(s, 1, 6, 5);
+    scene_expect_nothing(s);
+    test_channel_pause(s->ts, 0, false);
+    scene_expect(s, "1:Rflush/6"); /* although the old one still runs */
+    memory_fs_open_gate(s->fs, MEMORY_WRITE);
+    scene_expect_nothing(s);
+    g_assert_cmpuint(memory_fs_n_runs(s->fs, MEMORY_WRITE), ==, 1);
+}
+
+/* The same with another tag for the second Tflush: the first one is still waited for. */
+static void test_reused_not_taken_yet_other_tag(void)
+{
+    g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
+
+    scene_block_write(s, 0, 5, 1);
+    scene_send_flush(s, 1, 6, 5);
+    test_session_step(s->ts);
+    test_channel_pause(s->ts, 0, true);
+    scene_send_write(s, 0, 5);
+    scene_send_flush(s, 1, 7, 5);
+    scene_expect_nothing(s);
+    test_channel_pause(s->ts, 0, false);
+    scene_expect(s, "1:Rflush/7");
+    memory_fs_open_gate(s->fs, MEMORY_WRITE);
+    scene_expect(s, "1:Rflush/6");
+}
+
+/* One Tflush more of a request that hangs waits for it like the first. */
+static void test_second_flush_waits_too(void)
+{
+    g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
+
+    scene_block_write(s, 0, 5, 1);
+    scene_send_flush(s, 1, 6, 5);
+    test_session_step(s->ts);
+    test_channel_pause(s->ts, 0, true);
+    scene_send_write(s, 0, 8); /* has nothing to do with it */
+    scene_send_flush(s, 1, 7, 5);
+    scene_expect_nothing(s);
+    test_channel_pause(s->ts, 0, false);
+    scene_expect_nothing(s);
+    memory_fs_let_through(s->fs, MEMORY_WRITE, -EINTR);
+    memory_fs_open_gate(s->fs, MEMORY_WRITE);
+    test_session_await_count(s->ts, 3);
+    g_autofree char *seen = test_session_transcript(s->ts);
+    g_assert_nonnull(strstr(seen, "0:Rwrite/8"));
+    g_assert_nonnull(strstr(seen, "1:Rflush/6"));
+    g_assert_true(strstr(seen, "1:Rflush/6") < strstr(seen, "1:Rflush/7"));
+    g_assert_null(strstr(seen, "/5"));
+}
+
 static void test_eight_channels(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, SESSION_MAX_CHANNELS, 4);
@@ -345,6 +408,10 @@ int main(int argc, char **argv)
     g_test_add_func("/flush-channels/each-other-not-taken", test_each_other_not_taken_yet);
     g_test_add_func("/flush-channels/three-channels", test_flushes_from_three_channels);
     g_test_add_func("/flush-channels/unknown-waits-for-all", test_unknown_waits_for_all_channels);
+    g_test_add_func("/flush-channels/reused-not-taken", test_reused_not_taken_yet);
+    g_test_add_func("/flush-channels/reused-not-taken-other-tag",
+                    test_reused_not_taken_yet_other_tag);
+    g_test_add_func("/flush-channels/second-flush", test_second_flush_waits_too);
     g_test_add_func("/flush-channels/eight-channels", test_eight_channels);
     return g_test_run();
 }
