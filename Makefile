@@ -91,6 +91,7 @@ TESTS :=
 SCRIPTS := tests/test-install tests/test-messages tests/test-syscalls
 SCRIPTS := tests/test-install tests/test-messages
 SCRIPTS := tests/test-install tests/model/check
+SCRIPTS := tests/test-install tests/test-trace-points tests/model/check
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk

@@ -6,9 +6,9 @@
  *     reply tag id size        its reply is published
  *     rerror tag id errno      it failed; the reply says so
  *     rcancel tag id           it was cancelled: no reply, everything that it held is released
- *     version dialect msize    a session began
- *     ring_stall ring bytes    a reply of that size waits for space in the ring
- *     state old new            a device went from one state to another
+ *     version dialect msize    a session began; the dialect is a string
+ *     ring_stall ring bytes    a reply of that size begins to wait for space in the ring
+ *     state device old new     a device went from one state to another; all are strings
  *
  * A trace point costs one no-op instruction. Where <sys/sdt.h> is missing there are none.
  */

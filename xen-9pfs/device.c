@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/trace.h"
 #include "xen-9pfs/config.h"
 #include "xen-9pfs/export.h"
 
@@ -509,6 +510,7 @@ static bool enter(Device *device, DeviceState next, View *view)
     assert((states[device->state].moves & (1U << next)) != 0);
     if (!write_state(device, next, view))
         return false;
+    TRACE3(state, device->name, states[device->state].name, states[next].name);
     log_debug("%s: %s -> %s", device->name, states[device->state].name, states[next].name);
     set_timer(device, 0);
     g_clear_pointer(&device->check, export_check_free);

@@ -61,6 +61,7 @@ struct Ring {
     uint32_t in_prod;     /* published */
     uint32_t in_reserved; /* published and reserved */
     ReplyQueue pending;   /* wait for room */
+    const Request *stalled; /* the last one seen at their head; only to be compared */
     ReplyQueue reserved;  /* have room and are being copied */
     bool closed;
 };
@@ -341,6 +342,16 @@ static uint32_t free_space(Ring *ring)
     return ring->size - (ring->in_reserved - cons);
 }
 
+/* Tells of a reply that begins to wait for room. Called with the lock held. */
+static void trace_stall(Ring *ring)
+{
+    const Request *waits = ring->pending.head;
+
+    if (waits && waits != ring->stalled)
+        TRACE2(ring_stall, ring->channel.index, waits->reply.used);
+    ring->stalled = waits;
+}
+
 /* Reserves room for pending replies as long as it lasts. Returns how many, the first in *first;
  * those that must not be sent any more go to `dropped`. */
 static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped)
@@ -366,8 +377,7 @@ static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped
         if (n++ == 0)
             *first = request;
     }
-    if (ring->pending.head && n == 0)
-        TRACE2(ring_stall, ring->channel.index, ring->pending.head->reply.used);
+    trace_stall(ring);
     pthread_mutex_unlock(&ring->lock);
     return n;
 }
