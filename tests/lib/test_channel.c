@@ -45,6 +45,20 @@ void test_session_set_delay(TestSession *ts, void (*delay)(void))
     ts->delay = delay;
 }
 
+void test_random_delay(void)
+{
+    switch (g_random_int_range(0, 8)) {
+    case 0:
+        g_usleep((gulong)g_random_int_range(1, 300));
+        break;
+    case 1:
+        g_thread_yield();
+        break;
+    default:
+        break;
+    }
+}
+
 static void delay(const TestSession *ts)
 {
     if (ts->delay)

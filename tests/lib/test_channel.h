@@ -58,6 +58,9 @@ void test_channel_consume(TestSession *ts, unsigned channel);
  * before it is taken, before its reply is sent, and between publication and what follows. */
 void test_session_set_delay(TestSession *ts, void (*delay)(void));
 
+/* Such a delay: a random one of less than a third of a millisecond, or, mostly, none. */
+void test_random_delay(void);
+
 /* One turn of the reader. */
 void test_session_step(TestSession *ts);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Tflush of requests that hang in real system calls, on a file system that blocks on demand. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/lib/hung_share.h"
 
@@ -607,6 +609,51 @@ static void test_restarting_client_at_any_time(void)
     }
 }
 
+/* Signals from anywhere hit threads in every call; no request notices. */
+static gpointer send_signals(gpointer stop)
+{
+    while (!g_atomic_int_get((gint *)stop)) {
+        kill(getpid(), SIGURG);
+        g_usleep(50);
+    }
+    return NULL;
+}
+
+static void work_through(Client *c, unsigned i)
+{
+    enum { COUNT = 4 * BLOCKING_PIECE };
+    static uint8_t data[COUNT];
+    g_autofree char *name = g_strdup_printf("new%u", i);
+    ClientAttr attr;
+
+    g_assert_cmpint(client_read(c, HUNG_FILE, 0, COUNT, data), ==, COUNT);
+    g_assert_cmpuint(data[COUNT - 1], ==, (COUNT - 1) % 251);
+    g_assert_cmpint(client_write(c, HUNG_FILE, 0, data, COUNT), ==, COUNT);
+    g_assert_cmpint(client_getattr(c, HUNG_FILE, &attr), ==, 0);
+    g_assert_cmpint(client_walk(c, HUNG_DIRECTORY, HUNG_FREE_FID, "", NULL, NULL), ==, 0);
+    g_assert_cmpint(
+        client_create(c, HUNG_FREE_FID, name, P9_L_RDWR | P9_L_EXCL, 0644, 0), ==, 0);
+    g_assert_cmpint(client_fsync(c, HUNG_FREE_FID, false), ==, 0);
+    g_assert_cmpint(client_clunk(c, HUNG_FREE_FID), ==, 0);
+    g_array_free(client_list(c, HUNG_OPEN_ROOT, 1000), TRUE);
+    g_assert_cmpint(client_unlinkat(c, HUNG_DIRECTORY, name, 0), ==, 0);
+}
+
+static void test_signals_of_others(void)
+{
+    g_autoptr(HungShare) h = hung_share_new(NULL);
+    gint stop = false;
+    GThread *sender;
+
+    if (!h)
+        return;
+    sender = g_thread_new("signals", send_signals, &stop);
+    for (unsigned i = 0; i < 50; i++)
+        work_through(&h->client, i);
+    g_atomic_int_set(&stop, true);
+    g_thread_join(sender);
+}
+
 static void add_cases(const char *group, GTestDataFunc test)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -634,6 +681,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cancel/stuck-threads", test_threads_that_are_stuck);
     g_test_add_func("/cancel/tags-used-again", test_tags_used_again);
     g_test_add_func("/cancel/reuse-interrupts", test_reuse_interrupts);
+    g_test_add_func("/cancel/signals-of-others", test_signals_of_others);
     g_test_add_func("/cancel/version", test_version);
     g_test_add_func("/cancel/version-while-deaf", test_version_while_deaf);
     g_test_add_func("/cancel/stop", test_stop);

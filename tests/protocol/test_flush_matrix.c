@@ -184,18 +184,8 @@ static gint delays; /* atomic: whether there are any */
 
 static void delay(void)
 {
-    if (!g_atomic_int_get(&delays))
-        return;
-    switch (g_random_int_range(0, 6)) {
-    case 0:
-        g_usleep((gulong)g_random_int_range(1, 200));
-        break;
-    case 1:
-        g_thread_yield();
-        break;
-    default:
-        break;
-    }
+    if (g_atomic_int_get(&delays))
+        test_random_delay();
 }
 
 static int delay_operation(void *context, MemoryOp op)

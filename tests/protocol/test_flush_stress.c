@@ -56,16 +56,7 @@ static int delay(void *context, MemoryOp op)
 {
     (void)context;
     (void)op;
-    switch (g_random_int_range(0, 8)) {
-    case 0:
-        g_usleep((gulong)g_random_int_range(1, 300));
-        break;
-    case 1:
-        g_thread_yield();
-        break;
-    default:
-        break;
-    }
+    test_random_delay();
     return g_random_int_range(0, 100) < INTERRUPT_PERCENT ? -EINTR : 0;
 }
 

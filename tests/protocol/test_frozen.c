@@ -185,15 +185,21 @@ static void await_running(Disk *d, unsigned n)
         test_session_wait(d->ts);
 }
 
+/* A write of tag 5 waits in it when this returns. */
+static void freeze_with_a_write(Disk *d)
+{
+    freeze(d);
+    send_write(d, 5);
+    await_running(d, 1);
+}
+
 static void test_rflush_waits(void)
 {
     g_autoptr(Disk) d = disk_new();
 
     if (!d)
         return;
-    freeze(d);
-    send_write(d, 5);
-    await_running(d, 1);
+    freeze_with_a_write(d);
     client_send_on(d->ts, 1, 6, P9_TFLUSH, "w", 5u);
     test_session_expect(d->ts, "");
     g_usleep(50 * 1000); /* some signals */
@@ -231,9 +237,7 @@ static void test_version_while_frozen(void)
 
     if (!d)
         return;
-    freeze(d);
-    send_write(d, 5);
-    await_running(d, 1);
+    freeze_with_a_write(d);
     client_start(&d->client, MSIZE, ROOT, 0);
     thaw(d);
     test_session_expect(d->ts, "");
