@@ -88,10 +88,8 @@ $(BUILD)/xen-9pfs/sandbox.o: ALL_CFLAGS += -I$(BUILD)/generated
 
 # Tests. Each of these adds its programs to TESTS; scripts need none of the variants.
 TESTS :=
-SCRIPTS := tests/test-install tests/test-messages tests/test-syscalls
-SCRIPTS := tests/test-install tests/test-messages
-SCRIPTS := tests/test-install tests/model/check
-SCRIPTS := tests/test-install tests/test-trace-points tests/model/check
+SCRIPTS := tests/test-install tests/test-messages tests/test-syscalls tests/test-trace-points \
+           tests/model/check
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk
