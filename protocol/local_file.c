@@ -319,9 +319,10 @@ static int find_type(LocalFile *dir, FsEntry *entry)
             return error == -EINTR ? error : 0;
         set_type(entry, attr.stx_mode);
     }
-    if (fs->mapping && entry->type == DT_REG)
-        set_type(entry, local_map_entry_type(fs, (LocalName){dir->fd, entry->name}));
-    return interrupt_requested() ? -EINTR : 0;
+    if (!fs->mapping || entry->type != DT_REG)
+        return 0;
+    set_type(entry, local_map_entry_type(fs, (LocalName){dir->fd, entry->name}));
+    return interrupt_requested() ? -EINTR : 0; /* the type may be wrong then */
 }
 
 /* Hands out buffered entries. Returns 0 when all are, 1 when `fill` refused one, or -EINTR. */
