@@ -21,7 +21,7 @@ P9 *p9_of(Driver *d)
 {
     P9 *p9 = (P9 *)d;
 
-    d->n_operations = test_session_session(p9->ts)->next_id;
+    d->n_operations = test_session_session(p9->ts)->last_id;
     return p9;
 }
 
