@@ -127,6 +127,11 @@ check-integrity: tests
 check-model:
 	@tests/run-tests $(BUILD)/test-logs tests/model/check
 
+# Programs for the guests of real Xen, which have no libraries.
+$(BUILD)/tests/real-xen/hold: tests/real-xen/hold.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -static -o $@ $<
+
 # Only the tests on real Xen.
 real-xen:
 	@tests/run-tests $(BUILD)/test-logs tests/real-xen/check

@@ -30,7 +30,9 @@ $(POSIX_DIR)/posix-9p: $(POSIX_9P) $(PROTOCOL_TEST_OBJS) $(PROTOCOL_OBJS) $(COMM
 .PHONY: posix-tools check-posix
 posix-tools: $(POSIX_TOOLS) $(POSIX_DIR)/posix-9p
 
-# The whole suite, on local file systems and through the server, and what differs.
-POSIX_CHECKS := tests/posix/check
+# The whole suite, on local file systems and through the server, and what differs; then in guests on real Xen,
+# together with what else takes long there.
+POSIX_CHECKS := tests/posix/check tests/real-xen/long-check
 check-posix: posix-tools
-	@BUILD=$(BUILD) tests/run-tests $(BUILD)/test-logs $(POSIX_CHECKS)
+	@tests/setup
+	@BUILD=$(BUILD) SECONDS_PER_PROGRAM=5400 tests/run-tests $(BUILD)/test-logs $(POSIX_CHECKS)

@@ -10,6 +10,7 @@
     CACHE=${REAL_XEN_CACHE:-$ROOT/.cache/real-xen}
     TREE=$CACHE/tree
     IMAGES=$CACHE/images
+    USERLAND=$CACHE/userland.img
     XEN_VERSION=4.20
     SUITE=trixie
 }
@@ -28,4 +29,22 @@ die()
 need_root()
 {
     [ "$(id -u)" -eq 0 ] || die "this needs root: it installs packages, or builds a Debian tree. Run it as root (or with sudo)."
+}
+
+# boot_and_judge NAME COMMAND...: boots with that command and shows the TAP lines that it prints. All lines that the plan announces
+# must be there, and say ok: a dom0 that stopped half-way printed no plan at all.
+boot_and_judge()
+{
+    results=$CACHE/$1.tap
+    shift
+    say "booting Xen under emulation ..."
+    {
+        "$@" || echo "Bail out! dom0 ended with status $?; its console is in $CACHE"
+    } | tee "$results"
+    planned=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p' "$results")
+    passed=$(grep -c '^ok ' "$results" || true)
+    failed=$(grep -c '^not ok ' "$results" || true)
+    say "${passed} passed, ${failed} failed, ${planned:-an unknown number of them} planned"
+    [ "${planned:-0}" -gt 0 ] && [ "$passed" -eq "$planned" ] && ! grep -q '^Bail out!' "$results" ||
+        die "the test on real Xen has failed"
 }

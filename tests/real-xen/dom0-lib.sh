@@ -72,7 +72,7 @@ wait_until()
 # ---- guests ----
 
 # guest_configure NAME MEMORY [P9 DEVICE]...: writes the guest's configuration file, /tmp/NAME.cfg. One virtual CPU: the
-# emulated machine has two, and dom0 wants one of them.
+# emulated machine has two, and dom0 wants one of them. GUEST_TYPE says what kind of guest: pv, unless it is set.
 guest_configure()
 {
     name=$1
@@ -84,7 +84,7 @@ guest_configure()
     done
     cat >"/tmp/$name.cfg" <<END
 name = '$name'
-type = 'pv'
+type = '${GUEST_TYPE:-pv}'
 memory = $memory
 vcpus = 1
 kernel = '/boot/guest-kernel'
@@ -95,10 +95,10 @@ p9 = [ $devices ]
 END
 }
 
-# The setting of one share, as it stands in a guest's p9 list.
+# share TAG PATH [SECURITY MODEL]: the setting of one share, as it stands in a guest's p9 list.
 share()
 {
-    echo "tag=$1,path=$2,security_model=none,type=xen_9pfsd"
+    echo "tag=$1,path=$2,security_model=${3:-none},type=xen_9pfsd"
 }
 
 guest_create()
@@ -161,11 +161,26 @@ guest_run()
         echo "$*" >"/tmp/$name.stuck"
         echo "no answer within $seconds seconds; what hangs in the guest:"
         guest_tell_blocked "$name"
+        tell_workers
         return 1
     fi
     answer=$(guest_log "$name" | tr -d '\r')
     printf '%s\n' "$answer" | guest_part_before "$id"
     return "$(printf '%s\n' "$answer" | sed -n "s/^@@done $id //p")"
+}
+
+# What the worker's threads do: where each waits in the kernel, and how often it has run within two seconds. A worker that
+# does not run while its guest waits has lost something; one that does is slow.
+tell_workers()
+{
+    for round in before after; do
+        for pid in $(worker_pids); do
+            for task in "/proc/$pid/task"/*; do
+                echo "$round: $(cat "$task/comm") ${task##*/} in $(cat "$task/wchan") $(grep -h ^voluntary "$task/status")"
+            done
+        done
+        sleep 2
+    done
 }
 
 # Where the guest's processes wait, by its own kernel's account.
