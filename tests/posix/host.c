@@ -649,7 +649,7 @@ static unsigned probe(int base_fd)
         has |= HAS_ACLS;
     if (futimens(fd, times) == 0 && fstat(fd, &st) == 0 && st.st_atim.tv_nsec == 1)
         has |= HAS_FINE_TIMES;
-    if (fstatvfs(fd, &room) == 0 && room.f_bfree <= LITTLE_ROOM / room.f_bsize)
+    if (fstatvfs(fd, &room) == 0 && room.f_blocks > 0 && room.f_bfree <= LITTLE_ROOM / room.f_bsize)
         has |= HAS_LITTLE_ROOM;
     close(fd);
     unlinkat(base_fd, ".probe", 0);
