@@ -128,7 +128,7 @@ check-model:
 	@tests/run-tests $(BUILD)/test-logs tests/model/check
 
 # Programs for the guests of real Xen, which have no libraries.
-$(BUILD)/tests/real-xen/hold: tests/real-xen/hold.c
+$(BUILD)/tests/real-xen/%: tests/real-xen/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -static -o $@ $<
 
