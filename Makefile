@@ -95,6 +95,7 @@ SCRIPTS := tests/test-install tests/test-messages tests/test-syscalls tests/test
 -include tests/daemon/daemon.mk
 -include tests/fuzz/fuzz.mk
 -include tests/posix/posix.mk
+-include tests/bench/bench.mk
 
 .PHONY: tests check check-quick check-integrity check-model check-all real-xen demo coverage
 .PHONY: count-coverage

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Backend: one of the servers that are compared, running in a stand-in of its own, with a frontend
+ * connected to it.
+ */
+#ifndef BENCH_BACKEND_H
+#define BENCH_BACKEND_H
+
+#include "tests/frontend/frontend.h"
+#include "tests/standin/standin.h"
+
+typedef struct BackendKind {
+    const char *name;
+    const char *kind;    /* of the device */
+    const char *dialect; /* NULL: no server at all */
+    bool is_blind;       /* has nothing behind it */
+    /* The command line, NULL-terminated, to be freed with g_strfreev(); or NULL with *why a static
+     * text when this machine does not have it. NULL: our own daemon. */
+    char **(*command)(const char **why);
+} BackendKind;
+
+extern const BackendKind backend_kinds[];
+extern const unsigned n_backend_kinds;
+
+typedef struct Backend {
+    const BackendKind *kind;
+    StandinDaemon *daemon;
+    Frontend *frontend;
+    GArray *pids; /* of the processes that serve */
+} Backend;
+
+/* Starts the stand-in and the backend, connects and attaches as fid 0. One for each process. On
+ * failure returns NULL and *why, to be freed. */
+Backend *backend_start(const BackendKind *kind, const char *share, char **why);
+void backend_stop(Backend *backend);
+
+/* CPU time of all threads of the backend, in nanoseconds. */
+uint64_t backend_cpu_ns(const Backend *backend);
+
+/* Lets all threads of the backend run on the CPUs of `cpus` only. */
+void backend_place(const Backend *backend, const cpu_set_t *cpus);
+
+typedef struct BackendIdle {
+    unsigned private_kib;
+    unsigned threads;
+    double wakeups; /* per second */
+} BackendIdle;
+
+/* Leaves the backend alone for `settle_ms`, then looks at its processes for one second more. */
+BackendIdle backend_look_idle(const Backend *backend, unsigned settle_ms);
+
+#endif

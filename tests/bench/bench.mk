@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The benchmark: included by the top-level Makefile behind tests/standin/standin.mk. It is no test:
+# `make bench` alone builds and runs it.
+
+BENCH          := $(BUILD)/tests/bench
+BENCH_OBJS     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/null.c, \
+                    $(wildcard tests/bench/*.c)))
+BENCH_PROGRAMS := $(BENCH)/bench $(BENCH)/null-backend
+
+.PHONY: bench bench-programs
+bench-programs: all standin $(BENCH_PROGRAMS)
+
+# BENCH=quick takes about two minutes, otherwise it is ten.
+bench:
+	@tests/setup
+	@tests/bench/setup
+	@$(MAKE) --no-print-directory -j$(JOBS) bench-programs
+	@BUILD=$(BUILD) tests/bench/run $(BENCH_OPTIONS)
+
+$(BENCH)/bench: $(BENCH_OBJS) $(FRONTEND) | $(STANDIN_FILES)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(BENCH_OBJS) $(FRONTEND) $(STANDIN_TEST_LIBS)
+
+$(BENCH)/null-backend: $(BENCH)/null.o | $(STANDIN_FILES)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(STANDIN_TEST_LIBS)
