@@ -48,6 +48,9 @@ static char **qemu_command(const char **why)
     return environment_command("BENCH_QEMU", why);
 }
 
+/* Without it, Xen's daemon gives a device five fids. */
+static const FrontendNode many_fids[] = {{"max-open-files", "200000"}, {NULL, NULL}};
+
 const BackendKind backend_kinds[] = {
     {.name = "direct"},
     {.name = "null",
@@ -56,7 +59,11 @@ const BackendKind backend_kinds[] = {
      .is_blind = true,
      .command = null_command},
     {.name = "ours", .kind = "xen_9pfs", .dialect = "9P2000.L"},
-    {.name = "xen-9pfsd", .kind = "xen_9pfs", .dialect = "9P2000.u", .command = xen_command},
+    {.name = "xen-9pfsd",
+     .kind = "xen_9pfs",
+     .dialect = "9P2000.u",
+     .nodes = many_fids,
+     .command = xen_command},
     {.name = "qemu", .kind = "9pfs", .dialect = "9P2000.L", .command = qemu_command},
 };
 
@@ -190,16 +197,15 @@ static uint64_t count_sleeps(const Backend *backend, unsigned *n_threads)
     return sleeps;
 }
 
-BackendIdle backend_look_idle(const Backend *backend, unsigned settle_ms)
+BackendIdle backend_look_idle(const Backend *backend, unsigned ms)
 {
     BackendIdle idle = {0};
     uint64_t before, after;
     gint64 begun;
 
-    g_usleep(settle_ms * 1000UL);
     begun = g_get_monotonic_time();
     before = count_sleeps(backend, &idle.threads);
-    g_usleep(1000000);
+    g_usleep(ms * 1000UL);
     after = count_sleeps(backend, &idle.threads);
     idle.wakeups = (double)(after - before) * 1e6 / (double)(g_get_monotonic_time() - begun);
     for (unsigned i = 0; i < backend->pids->len; i++) {
@@ -254,6 +260,7 @@ Backend *backend_start(const BackendKind *kind, const char *share, char **why)
     backend->kind = kind;
     device.kind = kind->kind;
     device.dialect = kind->dialect;
+    device.nodes = kind->nodes;
     standin_start();
     standin_domain_create(DOMID);
     if (start_program(backend, &failure))

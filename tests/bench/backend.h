@@ -11,9 +11,10 @@
 
 typedef struct BackendKind {
     const char *name;
-    const char *kind;    /* of the device */
-    const char *dialect; /* NULL: no server at all */
-    bool is_blind;       /* has nothing behind it */
+    const char *kind;          /* of the device */
+    const char *dialect;       /* NULL: no server at all */
+    bool is_blind;             /* has nothing behind it */
+    const FrontendNode *nodes; /* more of the device's, or NULL */
     /* The command line, NULL-terminated, to be freed with g_strfreev(); or NULL with *why a static
      * text when this machine does not have it. NULL: our own daemon. */
     char **(*command)(const char **why);
@@ -46,7 +47,7 @@ typedef struct BackendIdle {
     double wakeups; /* per second */
 } BackendIdle;
 
-/* Leaves the backend alone for `settle_ms`, then looks at its processes for one second more. */
-BackendIdle backend_look_idle(const Backend *backend, unsigned settle_ms);
+/* Leaves the backend alone for `ms` milliseconds and tells what its processes did and have. */
+BackendIdle backend_look_idle(const Backend *backend, unsigned ms);
 
 #endif

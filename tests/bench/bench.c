@@ -15,7 +15,14 @@
 #include "tests/bench/lane.h"
 #include "tests/bench/workloads.h"
 
-enum { MAX_LANES = 8, CHARGED_US = 1, IDLE_SETTLE_MSEC = 11000, SLOW_ROUNDS = 3, SLOW_MSEC = 300 };
+enum {
+    MAX_LANES = 8,
+    CHARGED_US = 1,
+    IDLE_SETTLE_MSEC = 11000,
+    IDLE_MSEC = 1000,
+    SLOW_ROUNDS = 3,
+    SLOW_MSEC = 300
+};
 
 static const char *const placement_names[N_PLACEMENTS] = {"one", "each", "free"};
 
@@ -156,7 +163,7 @@ static void measure_common(Bench *bench)
 static void measure_special(Bench *bench)
 {
     LaneTask flush = {.type = TASK_FLUSH, .placement = PLACE_FREE, .depth = 1};
-    LaneTask idle = {.type = TASK_IDLE, .placement = PLACE_FREE, .ms = IDLE_SETTLE_MSEC};
+    LaneTask idle = {.type = TASK_IDLE, .placement = PLACE_FREE, .ms = IDLE_MSEC};
 
     flush.ms = options.is_quick ? 300 : 1000;
     for (unsigned i = 0; i < n_workloads; i++) {
@@ -165,6 +172,8 @@ static void measure_special(Bench *bench)
                              workloads[i].one_ring ? 8 : 32);
     }
     measure_rounds(bench, "flush", &flush, SLOW_ROUNDS);
+    if (!options.only)
+        g_usleep(IDLE_SETTLE_MSEC * 1000UL);
     measure_rounds(bench, "idle", &idle, 1);
 }
 

@@ -8,7 +8,8 @@ BENCH_OBJS     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/null.c, \
 BENCH_PROGRAMS := $(BENCH)/bench $(BENCH)/null-backend
 
 .PHONY: bench bench-programs
-bench-programs: all standin $(BENCH_PROGRAMS)
+bench-programs: all standin $(BENCH_PROGRAMS) $(STANDIN)/libxenforeignmemory.so \
+                $(STANDIN)/libxendevicemodel.so
 
 # BENCH=quick takes about two minutes, otherwise it is ten.
 bench:

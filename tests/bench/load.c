@@ -69,6 +69,7 @@ void slot_begin(Slot *slot, uint8_t type)
 {
     g_byte_array_set_size(slot->request, 0);
     slot->payload_size = 0;
+    slot->is_file = false;
     slot_put32(slot, 0);
     slot_put8(slot, type);
     slot_put16(slot, slot->tag);
@@ -220,8 +221,7 @@ static void peek_data(Load *load, const FrontendRing *ring, const Slot *slot, ui
     reply->correct = load->is_blind;
     if (reply->count != size - DATA_HEADER || reply->count > LOAD_DATA_MAX)
         load_fail(load, "the count of a reply is not its size", 0);
-    else if (reply->type == P9_TREAD + 1 && slot->offset != UINT64_MAX && reply->count % 8 == 0 &&
-             !load->is_blind)
+    else if (slot->is_file && reply->count % 8 == 0 && !load->is_blind)
         reply->correct = peek_file(ring, DATA_HEADER, load->data, reply->count, slot->offset);
     else
         peek(ring, DATA_HEADER, load->data, reply->count);

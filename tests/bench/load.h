@@ -44,9 +44,10 @@ typedef bool SlotStep(Load *load, Slot *slot, const LoadReply *reply);
 struct Slot {
     uint16_t tag;
     SlotStep *step;
-    unsigned stage;  /* the step's own, as the following; 0 at the beginning */
-    uint32_t fid;    /* a number that no other slot uses */
-    uint64_t offset; /* where the data of a read is from */
+    unsigned stage; /* the step's own, as the following; 0 at the beginning */
+    uint32_t fid;   /* a number that no other slot uses */
+    bool is_file;   /* a read is of SHARE_FILE, from `offset` on */
+    uint64_t offset;
     uint64_t count;
     bool is_measured;
 

@@ -179,6 +179,7 @@ static bool step_read(Load *load, Slot *slot, const LoadReply *reply)
     slot->offset = load_random(load, BLOCKS) * SHARE_BLOCK;
     slot->count = SHARE_BLOCK;
     put_read(slot, P9_TREAD, READ_FID, slot->offset, SHARE_BLOCK);
+    slot->is_file = true;
     return true;
 }
 
@@ -191,6 +192,7 @@ static bool step_read_bulk(Load *load, Slot *slot, const LoadReply *reply)
     slot->offset = load->sequence++ % BULKS * SHARE_BULK;
     slot->count = SHARE_BULK;
     put_read(slot, P9_TREAD, READ_FID, slot->offset, SHARE_BULK);
+    slot->is_file = true;
     return true;
 }
 

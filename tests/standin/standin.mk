@@ -75,6 +75,9 @@ $(eval $(call standin_library,xengnttab,gnttab))
 $(eval $(call standin_library,xenevtchn,evtchn))
 $(eval $(call standin_library,xenstore,xenstore))
 $(eval $(call standin_library,xenctrl,xenctrl))
+# for QEMU only, which the benchmark starts
+$(eval $(call standin_library,xenforeignmemory,privileged))
+$(eval $(call standin_library,xendevicemodel,privileged))
 
 $(STANDIN)/standin-broker: $(STANDIN_BROKER_OBJS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(GLIB_LIBS) -pthread
