@@ -52,7 +52,8 @@ typedef struct Bench {
 } Bench;
 
 static const char *const columns =
-    "round\tworkload\tdepth\tplacement\tnotify_us\tbackend\toperations_per_s\tbytes_per_s\tp50_us\t"
+    "round\tworkload\tdepth\tplacement\tnotify_us\tbackend\toperations_per_s\toperations_per_cpu_"
+    "s\tbytes_per_s\tp50_us\t"
     "p99_us\tp999_us\tcpu_us_per_operation\tnotifications_per_operation\twakeups_per_operation\t"
     "private_kib\tthreads\tidle_wakeups_per_s\n";
 
@@ -94,7 +95,8 @@ static void write_result(Bench *bench, const Lane *lane, unsigned round, const c
 
     fprintf(bench->out, "%u\t%s\t%u\t%s\t%u\t%s\t", round, name, task->depth,
             placement_names[task->placement], lane->notify_us, lane->kind->name);
-    fprintf(bench->out, "%.1f\t%.0f\t%.3f\t%.3f\t%.3f\t", (double)r->operations / seconds,
+    fprintf(bench->out, "%.1f\t%.1f\t%.0f\t%.3f\t%.3f\t%.3f\t", (double)r->operations / seconds,
+            r->both_cpu_ns > 0 ? (double)r->operations * 1e9 / (double)r->both_cpu_ns : 0,
             (double)r->bytes / seconds, (double)r->p50_ns / 1e3, (double)r->p99_ns / 1e3,
             (double)r->p999_ns / 1e3);
     fprintf(bench->out, "%.3f\t%.4f\t%.4f\t", (double)r->cpu_ns / 1e3 / operations,

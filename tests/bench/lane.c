@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/bench/workloads.h"
@@ -45,6 +46,14 @@ static cpu_set_t cpus_for(Placement placement, bool is_backend)
         CPU_SET((size_t)(placement == PLACE_EACH && is_backend && n_cpus > 1), &cpus);
     }
     return cpus;
+}
+
+static uint64_t own_cpu_ns(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
 }
 
 /*
@@ -99,6 +108,7 @@ static void measure_direct(LaneSelf *self, const LaneTask *task, LaneResult *res
     g_autofree DirectThread *threads = g_new0(DirectThread, MAX_THREADS);
     GThread *handles[MAX_THREADS];
     uint64_t begun = now_ns();
+    uint64_t own_before = own_cpu_ns();
 
     if (!workloads[task->workload].direct) {
         g_strlcpy(result->why, "not a system call", sizeof(result->why));
@@ -117,6 +127,7 @@ static void measure_direct(LaneSelf *self, const LaneTask *task, LaneResult *res
         direct_close(&threads[i].direct);
     }
     result->seconds = (double)(now_ns() - begun) / 1e9;
+    result->both_cpu_ns = own_cpu_ns() - own_before;
     result->is_valid = result->why[0] == '\0';
     set_quantiles(result, &self->histogram);
 }
@@ -163,7 +174,7 @@ static void measure_backend(LaneSelf *self, const LaneTask *task, LaneResult *re
 {
     cpu_set_t cpus = cpus_for(task->placement, true);
     PortSum before, after;
-    uint64_t cpu_before, begun;
+    uint64_t cpu_before, own_before, begun;
     const char *why = NULL;
 
     if (task->type == TASK_WORKLOAD)
@@ -175,10 +186,12 @@ static void measure_backend(LaneSelf *self, const LaneTask *task, LaneResult *re
     backend_place(self->backend, &cpus);
     before = sum_ports(self->backend->frontend);
     cpu_before = backend_cpu_ns(self->backend);
+    own_before = own_cpu_ns();
     begun = now_ns();
     why = run_task(self, task);
     result->seconds = (double)(now_ns() - begun) / 1e9;
     result->cpu_ns = backend_cpu_ns(self->backend) - cpu_before;
+    result->both_cpu_ns = result->cpu_ns + own_cpu_ns() - own_before;
     after = sum_ports(self->backend->frontend);
     result->notifications = after.notified - before.notified;
     result->wakeups = after.wakeups - before.wakeups;
@@ -226,6 +239,7 @@ static char *open_lane(LaneSelf *self)
         return why;
     self->load = load_new(self->backend->frontend);
     self->load->is_unix = g_str_equal(self->kind->dialect, "9P2000.u");
+    self->load->is_ours = !self->kind->command;
     self->load->is_blind = self->kind->is_blind;
     failed = workloads_open(self->load, self->share);
     return failed ? g_strdup_printf("%s fails", failed) : NULL;

@@ -40,6 +40,7 @@ typedef struct LaneResult {
     uint64_t bytes;
     double seconds;
     uint64_t cpu_ns;        /* of the backend */
+    uint64_t both_cpu_ns;   /* of the backend and of the frontend */
     uint64_t notifications; /* that the backend sent */
     uint64_t wakeups;       /* of the backend by notifications */
     uint64_t p50_ns, p99_ns, p999_ns;

@@ -61,6 +61,7 @@ struct Slot {
 struct Load {
     Frontend *frontend;
     bool is_unix;  /* 9P2000.u */
+    bool is_ours;  /* the backend is this project's */
     bool is_blind; /* the backend has nothing behind it: replies are not checked */
     uint64_t random;
     uint64_t sequence; /* for those who go through a file */

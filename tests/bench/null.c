@@ -3,8 +3,8 @@
  *     null-backend
  *
  * A 9pfs backend with nothing behind it: it answers every request of 9P2000.L at once, with a reply of
- * the right type and size and senseless content, straight from ring to ring. What it costs is the
- * floor of the transport and of whoever sends the requests. It serves device 0 of domain 1 of kind
+ * the right type and size and senseless content. Data is copied, once, from and to a buffer of its
+ * own, as it must be by any backend. What it costs is the floor of the transport and of whoever sends the requests. It serves device 0 of domain 1 of kind
  * "null" until it is killed, one connection.
  */
 #include <errno.h>
@@ -42,6 +42,7 @@ static xenevtchn_handle *evtchn;
 static xengnttab_handle *gnttab;
 static struct xs_handle *xs;
 static NullRing rings[N_RINGS];
+static uint8_t data[1 << 20]; /* what is read and written */
 
 static _Noreturn void die(const char *what)
 {
@@ -134,9 +135,9 @@ static void ring_read(const NullRing *ring, void *to, uint32_t size)
     memcpy((uint8_t *)to + first, ring->out, size - first);
 }
 
-static void ring_write(NullRing *ring, const void *from, uint32_t size)
+static void ring_write(NullRing *ring, uint32_t position, const void *from, uint32_t size)
 {
-    uint32_t at = ring->in_prod & (ring->size - 1);
+    uint32_t at = position & (ring->size - 1);
     uint32_t first = size < ring->size - at ? size : ring->size - at;
 
     memcpy(ring->in + at, from, first);
@@ -204,8 +205,8 @@ static void put_counts(const uint8_t *request, uint8_t *body)
     }
 }
 
-/* The request is at the front of the ring. Returns the size of the reply, the first bytes of which
- * are put into `reply`; the data of a read is what the ring happens to hold. */
+/* The request is at the front of the ring. Returns the size of the reply, which is put into `reply`,
+ * all but the data of a read. */
 static uint32_t make_reply(const NullRing *ring, uint32_t size, uint8_t reply[REPLY_MAX])
 {
     uint8_t request[PEEKED] = {0};
@@ -243,7 +244,11 @@ static bool answer_one(NullRing *ring)
     room = ring->size - (ring->in_prod - __atomic_load_n(&ring->intf->in_cons, __ATOMIC_ACQUIRE));
     if (reply_size > room)
         return false;
-    ring_write(ring, reply, reply_size < sizeof(reply) ? reply_size : IO_HEADER);
+    if (reply[4] == P9_TREAD + 1)
+        ring_write(ring, ring->in_prod + IO_HEADER, data, reply_size - IO_HEADER);
+    else if (reply[4] == P9_TWRITE + 1)
+        ring_read(ring, data, size);
+    ring_write(ring, ring->in_prod, reply, reply[4] == P9_TREAD + 1 ? IO_HEADER : reply_size);
     ring->out_cons += size;
     ring->in_prod += reply_size;
     __atomic_store_n(&ring->intf->out_cons, ring->out_cons, __ATOMIC_RELEASE);
