@@ -11,7 +11,6 @@
 enum {
     RESERVED_REQUESTS = 64,         /* admitted beyond the limit, when they release something */
     REPLY_ESTIMATE = 4096,          /* of everything but reads */
-    BULK_BYTES = 64 * 1024,         /* larger transfers run beside the reader, not on it */
     KEPT_BUFFERS = 8 * 1024 * 1024, /* free buffers kept for reuse */
 };
 
@@ -287,13 +286,6 @@ static void register_tag(Session *session, Request *request)
         lock_waits_poke(session->lock_waits);
 }
 
-static bool is_bulk(const Request *request)
-{
-    bool transfer = request->t.type == P9_TREAD || request->t.type == P9_TWRITE;
-
-    return transfer && request->t.io.count > BULK_BYTES;
-}
-
 /* The slowest storage that the request can touch. */
 static FsClass storage_class(const Session *session, const Request *request)
 {
@@ -309,8 +301,6 @@ static bool runs_on_reader(const Session *session, const Request *request)
 
     if (place == OP_READER)
         return true;
-    if (is_bulk(request))
-        return false;
     switch (storage_class(session, request)) {
     case FS_MEMORY:
         return true;
