@@ -58,7 +58,8 @@ typedef struct Lane {
 Lane *lane_start(const BackendKind *kind, const char *share, unsigned notify_us, char **why);
 void lane_stop(Lane *lane);
 
-/* Lets the lane do a measurement and waits for it. A lane that dies ends this process. */
+/* Lets the lane do a measurement and waits for it. One that takes much too long, or whose backend
+ * ends, ends the lane: this and all later results are then not valid. */
 void lane_measure(Lane *lane, const LaneTask *task, LaneResult *result);
 
 #endif
