@@ -128,14 +128,20 @@ static void test_long_lines(void)
     g_assert_nonnull(strstr(lines[1], "domain 4294967295 device 4294967295: xxx"));
 }
 
-/* A system log at /dev/log, for this process alone. Returns its socket, or -1. */
+enum { NO_OWN_MOUNTS = 77 };
+
+/* A system log at /dev/log, for this process alone. Returns its socket, or -1. Ends the process where
+ * the root is no mount, as in a plain chroot, which cannot be kept apart. */
 static int start_syslog(void)
 {
     const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", "/dev", "tmpfs", 0, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0)
+        return -1;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        _exit(NO_OWN_MOUNTS);
+    if (mount("none", "/dev", "tmpfs", 0, NULL) != 0 ||
         bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
         return -1;
     return fd;
@@ -188,7 +194,10 @@ static void test_socket(void)
         _exit(line != 0);
     }
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
-    g_assert_cmpint(status, ==, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_OWN_MOUNTS)
+        g_test_skip("the root is no mount here");
+    else
+        g_assert_cmpint(status, ==, 0);
 }
 
 static void assert_escaped(const char *bytes, size_t size, const char *expected)
