@@ -20,6 +20,7 @@ enum {
     MAX_LANES = 8,
     CHARGED_US = 1,
     IDLE_SETTLE_MSEC = 11000,
+    FRESH_SETTLE_MSEC = 3000,
     IDLE_MSEC = 1000,
     SLOW_ROUNDS = 3,
     SLOW_MSEC = 300
@@ -50,6 +51,7 @@ typedef struct Bench {
     char *share;
     Lane *lanes[MAX_LANES];
     unsigned n_lanes;
+    uint64_t begun_ns;
 } Bench;
 
 static const char *const columns =
@@ -159,7 +161,8 @@ static void measure_common(Bench *bench)
             for (unsigned d = 0; d < G_N_ELEMENTS(depths); d++)
                 measure_workload(bench, i, (Placement)place, depths[d]);
         }
-        fprintf(stderr, "bench: %s is done\n", workloads[i].name);
+        fprintf(stderr, "bench: %s is done, after %.0f s\n", workloads[i].name,
+                (double)(now_ns() - bench->begun_ns) / 1e9);
     }
 }
 
@@ -214,7 +217,7 @@ static void parse_options(int *argc, char ***argv)
 
 int main(int argc, char **argv)
 {
-    Bench bench = {0};
+    Bench bench = {.begun_ns = now_ns()};
     struct rlimit files;
 
     parse_options(&argc, &argv);
@@ -229,7 +232,7 @@ int main(int argc, char **argv)
     fputs(columns, bench.out);
     bench.share = share_new();
     start_lanes(&bench, 0);
-    measure_idle(&bench, "idle", 0);
+    measure_idle(&bench, "idle", FRESH_SETTLE_MSEC);
     measure_common(&bench);
     measure_special(&bench);
     measure_idle(&bench, "idle-after-load", IDLE_SETTLE_MSEC);

@@ -297,6 +297,7 @@ Lane *lane_start(const BackendKind *kind, const char *share, unsigned notify_us,
 
 void lane_stop(Lane *lane)
 {
+    shutdown(lane->sock, SHUT_RDWR); /* lanes that were started later have copies of it */
     close(lane->sock);
     waitpid(lane->pid, NULL, 0);
     g_free(lane);
