@@ -20,9 +20,9 @@ enum {
     FILE_FID = 1, /* "data", open for reading and writing */
     NEW_FID = 2,
     N_REQUESTS = 12,
-    BURST = 6,      /* of these, where a burst is given */
-    PIECE = 1000,   /* bytes of each */
-    HELD_MS = 100,  /* long enough for what is not held up, mostly; if not, nothing fails */
+    BURST = 6,        /* of these, where a burst is given */
+    PIECE = 1000,     /* bytes of each */
+    HELD_MS = 100,    /* long enough for what is not held up, mostly; if not, nothing fails */
     HOST_USER = 1000, /* and more: the guest's 0 to 9 */
     HOST_GROUP = 2000,
     SQUASHED_USER = 60000, /* the guest's others */
@@ -183,7 +183,8 @@ static void expect_throttled(Guest *guest, bool writes, uint16_t at_once)
 }
 
 /* A limit of both kinds is reached by one of them; the requests of the other find it so. */
-static void check_limit(const Fixture *fixture, const Source *source, const Limit *limit, bool burst)
+static void check_limit(const Fixture *fixture, const Source *source, const Limit *limit,
+                        bool burst)
 {
     g_autofree char *max = g_strconcat(limit->name, "-max", NULL);
     const FrontendNode options[] = {
@@ -233,8 +234,8 @@ static void make_directory(Guest *guest, uint32_t user, uint32_t group, const ch
 {
     Frontend *f = guest->frontend;
 
-    g_assert_cmpint(
-        frontend_call(f, p9_tattach(GUEST_TAG, NEW_FID, P9_NOFID, "", "", user), "*"), ==, 0);
+    g_assert_cmpint(frontend_call(f, p9_tattach(GUEST_TAG, NEW_FID, P9_NOFID, "", "", user), "*"),
+                    ==, 0);
     g_assert_cmpint(frontend_call(f, p9_tmkdir(GUEST_TAG, NEW_FID, name, 0755, group), "*"), ==, 0);
     g_assert_cmpint(guest_clunk(guest, NEW_FID), ==, 0);
 }
@@ -305,8 +306,8 @@ static void check_modes(const Fixture *fixture, const Source *source, const Fron
     g_assert_cmphex(host_stat(fixture, "new").st_mode & 07777, ==, file_mode);
     g_assert_cmphex(host_stat(fixture, "made").st_mode & 07777, ==, directory_mode);
     g_assert_cmpint(frontend_call(f, p9_tunlinkat(GUEST_TAG, GUEST_ROOT, "new", 0), ""), ==, 0);
-    g_assert_cmpint(
-        frontend_call(f, p9_tunlinkat(GUEST_TAG, GUEST_ROOT, "made", P9_REMOVEDIR), ""), ==, 0);
+    g_assert_cmpint(frontend_call(f, p9_tunlinkat(GUEST_TAG, GUEST_ROOT, "made", P9_REMOVEDIR), ""),
+                    ==, 0);
     guest_end(guest);
 }
 
@@ -388,9 +389,9 @@ static void test_together(Fixture *fixture, const void *data)
     g_assert_true(g_file_set_contents(file, text, -1, NULL));
     device.nodes = nodes;
     guest = guest_start(&device);
-    g_assert_cmpint(frontend_call(guest->frontend, p9_tmkdir(GUEST_TAG, GUEST_ROOT, "made", 0755, 0),
-                                  "*"),
-                    ==, EROFS);
+    g_assert_cmpint(
+        frontend_call(guest->frontend, p9_tmkdir(GUEST_TAG, GUEST_ROOT, "made", 0755, 0), "*"), ==,
+        EROFS);
     g_assert_cmpint(guest_walk(guest, GUEST_ROOT, FILE_FID, "data"), ==, 0);
     g_assert_cmpint(guest_open(guest, FILE_FID, P9_L_RDONLY), ==, 0);
     expect_throttled(guest, false, BURST);
