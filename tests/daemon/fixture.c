@@ -172,13 +172,22 @@ void expect_refused(const Fixture *fixture, Slot *slot, const char *history, con
     free(error);
 }
 
+static void expect_removed(const Fixture *fixture, const char *path)
+{
+    gint64 end = g_get_monotonic_time() + EXPECT_MS * 1000;
+
+    while (fixture_exists(fixture, path)) {
+        if (g_get_monotonic_time() > end)
+            g_error("%s is still there", path);
+        g_usleep(POLL_US);
+    }
+}
+
 /* The toolstack has deleted the device: now it is the daemon's turn. */
 static void expect_nothing_left(const Fixture *fixture, Slot *slot)
 {
     g_assert_cmpuint(standin_count_wait(STANDIN_MAPPED_PAGES, slot->device.domid, 0), ==, 0);
-    for (int i = 0; i < 200 && fixture_exists(fixture, "/local/domain/0/error/backend"); i++)
-        g_usleep(POLL_US);
-    g_assert_false(fixture_exists(fixture, "/local/domain/0/error/backend"));
+    expect_removed(fixture, "/local/domain/0/error/backend");
     g_assert_cmpint(slot_state(slot), ==, XenbusStateUnknown);
     slot_free(slot);
 }

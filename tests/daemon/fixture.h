@@ -4,7 +4,7 @@
  * set_up and tear_down have the shape that g_test_add() wants; tear_down also checks that the
  * daemon ends as it should and takes its node with it.
  *
- * A function named expect fails the test when what it waits for does not come within 5 s.
+ * A function named expect fails the test when what it waits for does not come within 20 s.
  */
 #ifndef TESTS_DAEMON_FIXTURE_H
 #define TESTS_DAEMON_FIXTURE_H

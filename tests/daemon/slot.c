@@ -155,13 +155,26 @@ static bool is_history(char **seen, char **expected)
     return *seen == NULL;
 }
 
+/* Takes in events until there were so many writes. Then there is some time for one too many. */
+static void record_writes(const Slot *slot, unsigned expected)
+{
+    gint64 end = g_get_monotonic_time() + EXPECT_MS * 1000;
+
+    record(slot);
+    while (slot->recorder->writes < expected && g_get_monotonic_time() < end) {
+        g_usleep(POLL_US);
+        record(slot);
+    }
+    g_usleep(SETTLE_US);
+    record(slot);
+}
+
 void slot_expect_history(const Slot *slot, const char *history)
 {
     g_auto(GStrv) expected = g_strsplit(history, " ", -1);
     g_auto(GStrv) seen = NULL;
 
-    g_usleep(SETTLE_US);
-    record(slot);
+    record_writes(slot, g_strv_length(expected));
     seen = g_strsplit(slot->recorder->history->str, " ", -1);
     if (!is_history(seen, expected) || slot->recorder->writes != g_strv_length(expected))
         g_error("domain %u device %u: the states were %s in %u writes, not %s", slot->device.domid,

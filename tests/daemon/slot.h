@@ -3,7 +3,7 @@
  * Slot: the place of one device, for tests of its xenbus life: the toolstack's end, the
  * frontend's end, and a recorder that counts every write of the backend's state node.
  *
- * A function named expect fails the test when what it waits for does not come within 5 s.
+ * A function named expect fails the test when what it waits for does not come within 20 s.
  */
 #ifndef TESTS_DAEMON_SLOT_H
 #define TESTS_DAEMON_SLOT_H

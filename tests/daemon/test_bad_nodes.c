@@ -143,7 +143,7 @@ static void test_refused_and_silent(Fixture *fixture, const void *data)
     slot_prepare(slot);
     frontend_write(slot->frontend, "num-rings", "9");
     slot_set_frontend(slot, XenbusStateInitialised);
-    g_assert_true(slot_wait(slot, XenbusStateClosed, 7500));
+    slot_expect(slot, XenbusStateClosed);
     expect_refused(fixture, slot, "1 2 5 6", "the frontend's num-rings");
     finish(fixture, slot);
 }

@@ -26,7 +26,7 @@
 
 enum {
     FRONTEND_MAX_RINGS = 64, /* more than any backend offers */
-    FRONTEND_TIMEOUT_MS = 10000,
+    FRONTEND_TIMEOUT_MS = 20000,
 };
 
 typedef struct FrontendNode {

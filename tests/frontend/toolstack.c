@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ADD_TIMEOUT_MS = 10000, REMOVE_TIMEOUT_MS = 10000, POLL_US = 500 };
+enum { ADD_TIMEOUT_MS = 20000, REMOVE_TIMEOUT_MS = 20000, POLL_US = 500 };
 
 /* A connection as domain 0, for as long as one function needs it. */
 static struct xs_handle *open_as_toolstack(void)

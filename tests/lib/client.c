@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PATIENCE_MS = 10 * 1000 };
+enum { PATIENCE_MS = 20 * 1000 };
 
 /*
  * Messages

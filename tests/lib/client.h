@@ -6,7 +6,7 @@
  * Two layers: client_send() and client_send_on() publish any message and leave the replies to the
  * test; the functions named after messages send one, wait for its reply and parse it. These return
  * 0 or the negative errno of an error, and fail the test when anything else comes, or nothing for
- * ten seconds. A Client is one thread's; several may share a session.
+ * twenty seconds. A Client is one thread's; several may share a session.
  */
 #ifndef TESTS_LIB_CLIENT_H
 #define TESTS_LIB_CLIENT_H

@@ -5,7 +5,11 @@
 
 #include "tests/lib/scene.h"
 
-enum { SETTLE_MS = 100, LONG_MS = 2000 };
+enum {
+    SETTLE_MS = 100,
+    LONG_MS = 20000,
+    ATTEMPTS = 50, /* for what takes less time than SETTLE_MS on a machine that is not busy */
+};
 
 static void test_queued_elsewhere(void)
 {
@@ -53,7 +57,7 @@ static void test_unconsumed_reply_delays_rflush(void)
 static void test_unconsumed_reply_does_not_delay_for_ever(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
-    gint64 begin, end;
+    gint64 begin;
     TestReply *reply;
 
     test_channel_keep(s->ts, 0, true);
@@ -61,19 +65,17 @@ static void test_unconsumed_reply_does_not_delay_for_ever(void)
     begin = g_get_monotonic_time();
     memory_fs_open_gate(s->fs, MEMORY_WRITE);
     reply = test_session_await(s->ts, 1, 6, LONG_MS);
-    end = g_get_monotonic_time();
+    g_assert_cmpint(g_get_monotonic_time() - begin, >=, SETTLE_MS * 900);
     g_assert_nonnull(reply);
     g_free(reply);
-    g_assert_cmpint(end - begin, >=, SETTLE_MS * 900);
-    g_assert_cmpint(end - begin, <, LONG_MS * 500);
     scene_expect(s, "0:Rwrite/5");
 }
 
-/* An interrupted target leaves nothing on its channel that anybody could have to consume. */
-static void test_interrupted_elsewhere_does_not_settle(void)
+/* How long the Rflush of an interrupted target takes while its channel is not consumed. */
+static gint64 time_rflush_of_interrupted(void)
 {
     g_autoptr(Scene) s = scene_new(FS_LOCAL, 2, 4);
-    gint64 begin;
+    gint64 begin, end;
 
     test_channel_keep(s->ts, 0, true);
     scene_send_write(s, 0, 4);
@@ -82,8 +84,19 @@ static void test_interrupted_elsewhere_does_not_settle(void)
     begin = g_get_monotonic_time();
     memory_fs_let_through(s->fs, MEMORY_WRITE, -EINTR);
     scene_expect(s, "1:Rflush/6");
-    g_assert_cmpint(g_get_monotonic_time() - begin, <, SETTLE_MS * 800);
+    end = g_get_monotonic_time();
     memory_fs_open_gate(s->fs, MEMORY_WRITE);
+    return end - begin;
+}
+
+/* It leaves nothing on its channel that anybody could have to consume. */
+static void test_interrupted_elsewhere_does_not_settle(void)
+{
+    unsigned n = 1;
+
+    while (n < ATTEMPTS && time_rflush_of_interrupted() >= SETTLE_MS * 800)
+        n++;
+    g_assert_cmpuint(n, <, ATTEMPTS);
 }
 
 /* Answered before the Tflush came, and not looked at. */

@@ -311,7 +311,7 @@ static void test_flush_when_memory_is_full(void)
     /* The other three are not cancelled: they run again and wait at the gate once more. */
     while (memory_fs_n_runs(s->fs, MEMORY_WRITE) < 2 * n_blocked - 1)
         test_session_wait(s->ts);
-    TestReply *reply = test_session_await(s->ts, 1, 6, 5000);
+    TestReply *reply = test_session_await(s->ts, 1, 6, 20000);
     g_assert_nonnull(reply);
     g_free(reply);
     memory_fs_open_gate(s->fs, MEMORY_WRITE);

@@ -289,12 +289,13 @@ static void run(FsClass class, unsigned n_channels, unsigned n_threads, unsigned
     m.random = g_rand_new_with_seed((guint32)g_test_rand_int());
     memory_fs_set_waits(m.scene->fs, class != FS_MEMORY);
     memory_fs_set_hook(m.scene->fs, delay, NULL);
-    play(&m, n_rounds);
+    do
+        play(&m, n_rounds);
+    while (m.n_cancelled == 0);
     drain(&m);
     check_fids(&m);
     g_test_message("%u requests, %u answered, %u cancelled", m.n_sent, m.n_answered, m.n_cancelled);
     g_assert_cmpuint(m.n_sent, ==, m.n_answered + m.n_cancelled);
-    g_assert_cmpuint(m.n_cancelled, >, 0);
     scene_free(m.scene);
     g_rand_free(m.random);
 }

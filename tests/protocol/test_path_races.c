@@ -22,13 +22,20 @@
 
 #include "tests/lib/share.h"
 
-enum { QUICK_SECONDS = 2, SLOW_SECONDS = 600, DIR_FID = 10, FILE_FID = 11, OTHER_FID = 12 };
+enum {
+    QUICK_SECONDS = 2,
+    SLOW_SECONDS = 600,
+    LEAST = 10, /* rounds and swaps, however slow the machine is */
+    DIR_FID = 10,
+    FILE_FID = 11,
+    OTHER_FID = 12,
+};
 
 typedef struct Swapper {
     const Share *share;
     pthread_t thread;
-    gint stop;       /* atomic */
-    unsigned n_swaps;
+    gint stop;    /* atomic */
+    gint n_swaps; /* atomic */
 } Swapper;
 
 static void make_side(const char *base, const char *content)
@@ -68,7 +75,7 @@ static void *swap(void *data)
     Swapper *swapper = data;
 
     while (!g_atomic_int_get(&swapper->stop)) {
-        if (swapper->n_swaps++ % 2 == 0)
+        if (g_atomic_int_add(&swapper->n_swaps, 1) % 2 == 0)
             exchange(swapper->share);
         else
             move(swapper->share);
@@ -151,7 +158,8 @@ static void try_climb(Client *c)
 
 static void check_outside(const Share *s)
 {
-    g_autofree char *command = g_strdup_printf("cd '%s' && find . | sort | tr '\\n' ' '", s->outside);
+    g_autofree char *command =
+        g_strdup_printf("cd '%s' && find . | sort | tr '\\n' ' '", s->outside);
     g_autofree char *names = NULL;
     g_autofree char *file = g_strdup_printf("%s/sub/file", s->outside);
     g_autofree char *text = NULL;
@@ -183,7 +191,8 @@ static void race(Share *s, const char *target)
     g_assert_no_errno(symlink(target, trap));
     g_assert_no_errno(chmod(s->outside, 0755));
     pthread_create(&swapper.thread, NULL, swap, &swapper);
-    while (g_get_monotonic_time() < end) {
+    while (g_get_monotonic_time() < end || n <= LEAST ||
+           g_atomic_int_get(&swapper.n_swaps) <= LEAST) {
         try_read(&s->client);
         try_list(&s->client);
         try_change(&s->client);
@@ -193,9 +202,7 @@ static void race(Share *s, const char *target)
     g_atomic_int_set(&swapper.stop, 1);
     pthread_join(swapper.thread, NULL);
     check_outside(s);
-    g_test_message("%u rounds, %u swaps", n, swapper.n_swaps);
-    g_assert_cmpuint(n, >, 10);
-    g_assert_cmpuint(swapper.n_swaps, >, 10);
+    g_test_message("%u rounds, %d swaps", n, swapper.n_swaps);
 }
 
 static void test_absolute_links(Share *s, gconstpointer unused)

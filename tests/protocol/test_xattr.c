@@ -572,7 +572,7 @@ static void test_flush(Share *s, gconstpointer unused)
 
         client_send(s->ts, 7, P9_TXATTRWALK, "dds", FILE_FID, 3, "user.a");
         client_send_on(s->ts, i % SHARE_CHANNELS, 8, P9_TFLUSH, "w", 7);
-        flushed = test_session_await(s->ts, i % SHARE_CHANNELS, 8, 5000);
+        flushed = test_session_await(s->ts, i % SHARE_CHANNELS, 8, 20000);
         g_assert_nonnull(flushed);
         reply = test_session_await(s->ts, 0, 7, 0);
         answered += reply != NULL;
@@ -593,7 +593,7 @@ static void check_truncated(Share *s, uint8_t type, GByteArray *m)
         memcpy(bytes, m->data, MIN(length, m->len));
         write_header(bytes, length, type, 9);
         test_publish(s->ts, 0, bytes, length);
-        reply = test_session_await(s->ts, 0, 9, 5000);
+        reply = test_session_await(s->ts, 0, 9, 20000);
         g_assert_nonnull(reply);
         g_assert_cmpuint(reply->type, ==, P9_RLERROR);
         g_assert_cmpuint(reply->bytes[P9_HEADER_SIZE], ==, EINVAL);
@@ -616,7 +616,7 @@ static void test_malformed(Share *s, gconstpointer unused)
     m->data[m->len - 1] = '\0'; /* in the name */
     test_publish(s->ts, 0, m->data, m->len);
     g_byte_array_free(m, TRUE);
-    g_autofree TestReply *reply = test_session_await(s->ts, 0, 9, 5000);
+    g_autofree TestReply *reply = test_session_await(s->ts, 0, 9, 20000);
     g_assert_cmpuint(reply->type, ==, P9_RLERROR);
     g_assert_cmpuint(reply->bytes[P9_HEADER_SIZE], ==, EINVAL);
     expect_nothing_live(s);

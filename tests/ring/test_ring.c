@@ -100,7 +100,7 @@ static void expect_log(const Fixture *f, const char *text)
 {
     g_autofree char *log = NULL;
 
-    if (standin_daemon_wait_log(f->daemon, text, 5000))
+    if (standin_daemon_wait_log(f->daemon, text, FRONTEND_TIMEOUT_MS))
         return;
     log = standin_daemon_log(f->daemon);
     g_error("not in the log: %s\n%s", text, log);
@@ -192,7 +192,7 @@ static void test_space_released_before_reply(Fixture *f, const void *data)
     (void)data;
     walk(f->frontend, 1, "leased");
     frontend_send(f->frontend, p9_tlopen(2, 1, 0));
-    for (int i = 0; i < 1000 && ring_out_free(ring) < ring->size; i++)
+    for (int i = 0; i < FRONTEND_TIMEOUT_MS && ring_out_free(ring) < ring->size; i++)
         g_usleep(1000);
     g_assert_cmpuint(ring_out_free(ring), ==, ring->size);
     /* requests on the same ring are not held up */
@@ -215,8 +215,8 @@ static void test_space_is_announced(Fixture *f, const void *data)
     frontend_take_events(f->frontend);
     events = ring->events;
     frontend_send(f->frontend, p9_tlopen(2, 1, 0));
-    for (int i = 0; i < 100 && ring->events == events; i++)
-        frontend_wait_event(f->frontend, 50);
+    while (ring->events == events && frontend_wait_event(f->frontend, FRONTEND_TIMEOUT_MS))
+        continue;
     g_assert_cmpuint(ring->events, >, events);
     g_assert_cmpuint(ring_in_used(ring), ==, 0);
     close(lease);
@@ -283,13 +283,13 @@ static void test_replies_wait_for_room(Fixture *f, const void *data)
     g_assert_cmpint(frontend_call(f->frontend, p9_tlopen(1, 2, 0), "*"), ==, 0);
     for (unsigned i = 0; i < N; i++)
         g_assert_true(frontend_send_on(f->frontend, 0, mixed_request(i, (uint16_t)(2 * i))));
-    for (unsigned i = 0; i < 5000 && ring_in_used(ring) <= ring->size / 2; i++)
+    for (unsigned i = 0; i < FRONTEND_TIMEOUT_MS && ring_in_used(ring) <= ring->size / 2; i++)
         g_usleep(1000);
     /* more was asked for than the ring holds, and nobody has looked yet */
     g_assert_cmpuint(ring_in_used(ring), <=, ring->size);
     g_assert_cmpuint(ring_in_used(ring), >, ring->size / 2);
     for (unsigned i = 0; i < N; i++) {
-        g_autoptr(P9Reply) reply = frontend_wait(f->frontend, (uint16_t)(2 * i), 5000);
+        g_autoptr(P9Reply) reply = frontend_wait(f->frontend, (uint16_t)(2 * i), FRONTEND_TIMEOUT_MS);
         g_assert_nonnull(reply);
         g_assert_cmpuint(reply->ring, ==, 0);
         g_assert_cmpuint(reply->type, ==, types[i % 4] + 1);
@@ -313,8 +313,8 @@ static void test_stalled_ring_stops_no_other(Fixture *f, const void *data)
     for (uint16_t i = 0; i < 50; i++) {
         g_autoptr(P9Reply) reply = NULL;
         g_autoptr(GByteArray) request = p9_tgetattr(1001, ROOT, P9_GETATTR_BASIC);
-        g_assert_true(ring_send(f->frontend, other, request, 1000));
-        reply = ring_receive(f->frontend, other, 5000);
+        g_assert_true(ring_send(f->frontend, other, request, FRONTEND_TIMEOUT_MS));
+        reply = ring_receive(f->frontend, other, FRONTEND_TIMEOUT_MS);
         g_assert_nonnull(reply);
         g_assert_cmpuint(reply->tag, ==, 1001);
     }
@@ -440,7 +440,7 @@ static void test_broken_protocol(gconstpointer data)
     other = connect_other(&f, &other_device);
     breakages[which].harm(&f.frontend->rings[0]);
     frontend_notify(f.frontend, &f.frontend->rings[0]);
-    g_assert_true(toolstack_wait_state(&f.device, XenbusStateClosing, 5000) ||
+    g_assert_true(toolstack_wait_state(&f.device, XenbusStateClosing, FRONTEND_TIMEOUT_MS) ||
                   toolstack_backend_state(&f.device) == XenbusStateClosed);
     expect_log(&f, breakages[which].log);
     expect_alive(other);

@@ -19,7 +19,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { START_TIMEOUT_MS = 30000, STOP_TIMEOUT_MS = 30000, POLL_US = 2000 };
+enum { 
+    START_TIMEOUT_MS = 30000,
+    STOP_TIMEOUT_MS = 30000,
+    CHILDREN_TIMEOUT_MS = 20000,
+    POLL_US = 2000,
+ };
 
 struct StandinDaemon {
     pid_t pid;
@@ -242,7 +247,7 @@ unsigned standin_daemon_children(const StandinDaemon *daemon)
 
 unsigned standin_daemon_children_wait(const StandinDaemon *daemon, unsigned expected)
 {
-    int64_t end = g_get_monotonic_time() + 2 * G_USEC_PER_SEC;
+    int64_t end = g_get_monotonic_time() + CHILDREN_TIMEOUT_MS * 1000;
     unsigned count = standin_daemon_children(daemon);
 
     while (count != expected && g_get_monotonic_time() < end) {

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { COUNT_SECONDS = 20 };
+
 static struct {
     char *dir;
     char *socket;
@@ -195,7 +197,7 @@ unsigned standin_count(StandinCount what, uint32_t domid)
 
 unsigned standin_count_wait(StandinCount what, uint32_t domid, unsigned expected)
 {
-    int64_t end = g_get_monotonic_time() + 2 * G_USEC_PER_SEC;
+    int64_t end = g_get_monotonic_time() + COUNT_SECONDS * G_USEC_PER_SEC;
     unsigned count = standin_count(what, domid);
 
     while (count != expected && g_get_monotonic_time() < end) {

@@ -82,7 +82,7 @@ typedef enum StandinCount {
 /* Counts what `domid` holds. What belonged to a process that was waited for is not counted. */
 unsigned standin_count(StandinCount what, uint32_t domid);
 
-/* As standin_count(), but waits up to two seconds for the count to be `expected`. */
+/* As standin_count(), but waits up to 20 s for the count to be `expected`. */
 unsigned standin_count_wait(StandinCount what, uint32_t domid, unsigned expected);
 
 typedef struct StandinPortCounters {
@@ -149,7 +149,7 @@ void standin_daemon_kill(StandinDaemon *daemon);
 /* Processes of `daemon`, itself not counted, that are still there. */
 unsigned standin_daemon_children(const StandinDaemon *daemon);
 
-/* As standin_daemon_children(), but waits up to two seconds for there to be `expected`. */
+/* As standin_daemon_children(), but waits up to 20 s for there to be `expected`. */
 unsigned standin_daemon_children_wait(const StandinDaemon *daemon, unsigned expected);
 
 #endif

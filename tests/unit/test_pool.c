@@ -108,20 +108,33 @@ static void test_growth(void)
     g_assert_cmpuint(book.n_ran, ==, 8);
 }
 
-/* One job after the other needs one thread only. */
-static void test_idle_thread_is_used(void)
+/* How many threads there are after jobs that came one after the other. */
+static unsigned count_threads_of_sequence(void)
 {
     Book book = {0};
     NumberedJob jobs[20];
     Pool *pool = pool_new(4, 0);
+    unsigned n_threads;
 
     for (unsigned i = 0; i < 20; i++) {
         submit(pool, &book, jobs, i, i + 1);
         await_ran(&book, i + 1);
-        g_usleep(2000); /* the thread goes idle after its job */
+        g_usleep(2000); /* the thread goes idle after its job, unless the machine is busy */
     }
-    g_assert_cmpuint(pool_n_threads(pool), <=, 2);
+    n_threads = pool_n_threads(pool);
     pool_free(pool);
+    return n_threads;
+}
+
+/* One job after the other needs one thread only. */
+static void test_idle_thread_is_used(void)
+{
+    enum { ATTEMPTS = 50 };
+    unsigned n = 1;
+
+    while (n < ATTEMPTS && count_threads_of_sequence() > 1)
+        n++;
+    g_assert_cmpuint(n, <, ATTEMPTS);
 }
 
 /* A job that waits does not keep others from running while there may be more threads. */
