@@ -32,6 +32,8 @@ BUILD    ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(COVERA
 
 CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PKGS     := glib-2.0 libseccomp xencontrol xengnttab xenevtchn xenstore
+# With systemd's library the daemon speaks with the service manager; SYSTEMD= builds without.
+SYSTEMD  ?= $(shell pkg-config --exists libsystemd 2>/dev/null && echo libsystemd)
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 WERROR   ?=
@@ -40,12 +42,12 @@ HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2 -fstack-clash-pro
 else
 HARDEN   := -fPIE -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 endif
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(SYSTEMD) 2>/dev/null)
 ALL_CFLAGS  = -std=gnu11 $(CFLAGS) $(WARNINGS) $(WERROR) $(HARDEN) -D_GNU_SOURCE -I. \
               -DVERSION='"$(VERSION)"' -DCONFIG_FILE='"$(sysconfdir)/xen/xen-9pfs.conf"' \
-              $(PKG_CFLAGS) -MMD -MP
+              $(if $(SYSTEMD),-DHAVE_LIBSYSTEMD) $(PKG_CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
-LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
+LIBS       := $(shell pkg-config --libs $(PKGS) $(SYSTEMD) 2>/dev/null) -pthread
 
 COMMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 PROTOCOL_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard protocol/*.c))
@@ -88,7 +90,7 @@ $(BUILD)/xen-9pfs/sandbox.o: ALL_CFLAGS += -I$(BUILD)/generated
 
 # Tests. Each of these adds its programs to TESTS; scripts need none of the variants.
 TESTS :=
-SCRIPTS := tests/test-install tests/test-messages tests/test-syscalls tests/test-trace-points \
+SCRIPTS := tests/test-install tests/test-unit tests/test-messages tests/test-syscalls tests/test-trace-points \
            tests/model/check
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
@@ -161,6 +163,11 @@ count-coverage:
 # The xen-9pfsd that libxl starts. If it is Xen's own, it is kept as xen-9pfsd.dist.
 DROP_IN = $(DESTDIR)$(XEN_LIBEXEC_BIN)/xen-9pfsd
 
+# The limits of workers, for every unit whose name begins so.
+WORKER_DROP_IN = $(unitdir)/xen-9pfs-worker-.scope.d
+
+FILL_IN = sed 's,@sbindir@,$(sbindir),;s,@sysconfdir@,$(sysconfdir),'
+
 .PHONY: install uninstall clean help
 install: all
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(unitdir) \
@@ -170,8 +177,11 @@ install: all
 	    > $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
 	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfs.conf.5 \
 	    > $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
-	sed 's,@sbindir@,$(sbindir),' xen-9pfs/xen-9pfsd.service.in \
+	$(FILL_IN) xen-9pfs/service/xen-9pfsd.service.in \
 	    > $(DESTDIR)$(unitdir)/xen-9pfsd.service
+	$(INSTALL) -m 644 xen-9pfs/service/xen-9pfs.slice $(DESTDIR)$(unitdir)/xen-9pfs.slice
+	$(INSTALL) -d $(DESTDIR)$(WORKER_DROP_IN)
+	$(INSTALL) -m 644 xen-9pfs/service/worker.conf $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
 ifneq ($(XEN_LIBEXEC_BIN),)
 	$(INSTALL) -d $(dir $(DROP_IN))
 	if [ -e $(DROP_IN) ] && ! grep -qs XEN_9PFS_LOG_TARGET $(DROP_IN); then \
@@ -182,7 +192,8 @@ endif
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/xen-9pfsd $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
 	rm -f $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
-	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service
+	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service $(DESTDIR)$(unitdir)/xen-9pfs.slice
+	rm -f $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
 ifneq ($(XEN_LIBEXEC_BIN),)
 	rm -f $(DROP_IN)
 	if [ -e $(DROP_IN).dist ]; then mv $(DROP_IN).dist $(DROP_IN); fi

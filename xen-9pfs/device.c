@@ -580,6 +580,11 @@ bool device_is_marked(const Device *device)
     return device->marked;
 }
 
+bool device_is_connected(const Device *device)
+{
+    return device->state == DEVICE_CONNECTED;
+}
+
 void device_set_domain_dead(Device *device)
 {
     device->domain_dead = true;

@@ -43,6 +43,9 @@ bool device_adopt_worker(Device *device);
 void device_mark(Device *device);
 bool device_is_marked(const Device *device);
 
+/* A worker serves it. */
+bool device_is_connected(const Device *device);
+
 /* Tells, once and for all, that the frontend's domain is dying or gone. */
 void device_set_domain_dead(Device *device);
 

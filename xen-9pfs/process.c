@@ -323,8 +323,12 @@ static void prepare_child(gpointer data)
 
 static char **worker_environment(const ProcessHost *host)
 {
+    /* The conversation with the service manager is the supervisor's. */
+    static const char *const private[] = {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
     char **environment = g_get_environ();
 
+    for (size_t i = 0; i < G_N_ELEMENTS(private); i++)
+        environment = g_environ_unsetenv(environment, private[i]);
     environment =
         g_environ_setenv(environment, "XEN_9PFS_LOG_LEVEL", log_level_name(host->log_level), TRUE);
     return g_environ_setenv(environment, "XEN_9PFS_LOG_TARGET",
@@ -394,7 +398,7 @@ static void discard_child(const Process *process)
 }
 
 /* The spawn returns when the child has executed, so it listens by the time of the connect. */
-static bool start(Process *process, const ProcessHost *host, GError **error)
+static bool start(Process *process, const ProcessHost *host, const char *name, GError **error)
 {
     int listener = bind_socket(process);
     bool started;
@@ -407,6 +411,8 @@ static bool start(Process *process, const ProcessHost *host, GError **error)
         started = set_errno_error(error, "cannot connect to the worker");
         discard_child(process);
     }
+    if (started)
+        scopes_add(host->scopes, name, process->pid);
     if (!started)
         unlink(process->address.sun_path);
     return started;
@@ -419,7 +425,7 @@ Process *process_start(const ProcessHost *host, const char *name, const LinkSetu
 
     process->setup = *setup;
     process->has_setup = true;
-    if (start(process, host, error))
+    if (start(process, host, name, error))
         return process;
     process_free(process);
     return NULL;
@@ -452,8 +458,10 @@ Process *process_adopt(const ProcessHost *host, const char *name, ProcessChanged
     Process *process = process_new(host, name, changed, data);
 
     if (connect_link(process) == 0 && find_peer(process) && watch_process(process) &&
-        is_connected(process))
+        is_connected(process)) {
+        scopes_add(host->scopes, name, process->pid);
         return process;
+    }
     log_debug("no worker behind %s", process->address.sun_path);
     unlink(process->address.sun_path);
     process_free(process);

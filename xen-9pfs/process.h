@@ -19,6 +19,7 @@
 
 #include "xen-9pfs/link.h"
 #include "xen-9pfs/sandbox.h"
+#include "xen-9pfs/scope.h"
 
 typedef struct Process Process;
 
@@ -36,6 +37,7 @@ typedef struct ProcessHost {
     int log_level;   /* syslog(3) priority */
     bool foreground; /* workers log to the supervisor's standard error, not to syslog */
     Sandbox sandbox; /* how they lock themselves in */
+    Scopes *scopes;  /* who gives them their control groups */
 } ProcessHost;
 
 /* False when the run folder's name leaves no room for that of a socket. */

@@ -21,6 +21,7 @@
 #include "xen-9pfs/config.h"
 #include "xen-9pfs/device.h"
 #include "xen-9pfs/domain.h"
+#include "xen-9pfs/service.h"
 #include "xen-9pfs/xenstore.h"
 
 #define BACKEND_FOLDER "backend"
@@ -143,6 +144,18 @@ static void advance_devices(Supervisor *supervisor)
     }
 }
 
+static unsigned count_connected(Supervisor *supervisor)
+{
+    GHashTableIter iter;
+    gpointer device;
+    unsigned n = 0;
+
+    g_hash_table_iter_init(&iter, supervisor->devices);
+    while (g_hash_table_iter_next(&iter, NULL, &device))
+        n += device_is_connected(device);
+    return n;
+}
+
 static gboolean on_work(gpointer data)
 {
     Supervisor *supervisor = data;
@@ -153,6 +166,7 @@ static gboolean on_work(gpointer data)
     if (supervisor->domains_wanted)
         check_domains(supervisor);
     advance_devices(supervisor);
+    service_set_devices(count_connected(supervisor));
     return G_SOURCE_REMOVE;
 }
 
@@ -411,7 +425,8 @@ static void supervisor_init(Supervisor *supervisor, const Options *options)
         .process = {.run_dir = options->run_dir,
                     .log_level = options->log_level,
                     .foreground = options->foreground,
-                    .sandbox = options->sandbox},
+                    .sandbox = options->sandbox,
+                    .scopes = scopes_new()},
         .config = options->config,
         .config_needed = options->config_needed,
         .wake = wake,
@@ -434,6 +449,7 @@ static void supervisor_deinit(Supervisor *supervisor)
         domain_query_free(supervisor->domains);
     if (supervisor->store != NULL)
         xenstore_close(supervisor->store);
+    scopes_free(supervisor->host.process.scopes);
     g_main_loop_unref(supervisor->loop);
     if (supervisor->lock >= 0)
         close(supervisor->lock);
@@ -448,7 +464,9 @@ int supervisor_run(const Options *options)
     supervisor_init(&supervisor, options);
     if (start(&supervisor, &taken)) {
         log_notice("xen-9pfsd " VERSION " is ready");
+        service_start();
         g_main_loop_run(supervisor.loop);
+        service_stop();
     } else if (taken) {
         log_debug("another supervisor holds the lock, nothing to do");
     } else {

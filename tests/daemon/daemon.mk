@@ -16,6 +16,9 @@ $(DAEMON_TESTS): $(BUILD)/%: $(BUILD)/%.o $(DAEMON_TEST_OBJS) $(TSAN_OBJS) $(FRO
 
 $(BUILD)/tests/ring/test_hostile: $(BUILD)/tests/fuzz/fuzz_message.o
 
+# This one plays the message bus.
+$(BUILD)/tests/daemon/test_service: STANDIN_TEST_LIBS += $(if $(SYSTEMD),$(shell pkg-config --libs libsystemd))
+
 # This one plays a worker.
 $(BUILD)/tests/daemon/test_locked_worker: $(BUILD)/xen-9pfs/link.o
 

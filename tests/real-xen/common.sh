@@ -11,6 +11,7 @@
     TREE=$CACHE/tree
     IMAGES=$CACHE/images
     USERLAND=$CACHE/userland.img
+    DOM0_TREE=$CACHE/dom0-tree
     XEN_VERSION=4.20
     SUITE=trixie
 }

@@ -51,11 +51,14 @@ static _Noreturn void exec_program(const char *const *argv, const char *log, pid
     _exit(127);
 }
 
-static void set_library_path(void)
+/* The machine's own systemd is no part of the stand-in: a bus is there only if a test plays one. */
+static void set_environment(void)
 {
     g_autofree char *folder = standin_build_path("");
+    g_autofree char *bus = g_strdup_printf("unix:path=%s/bus", standin_dir());
 
     setenv("LD_LIBRARY_PATH", folder, 1);
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", bus, 1);
 }
 
 StandinDaemon *standin_daemon_spawn(const char *const *argv)
@@ -67,7 +70,7 @@ StandinDaemon *standin_daemon_spawn(const char *const *argv)
     daemon->run_dir = g_strdup_printf("%s/run", standin_dir());
     daemon->log = g_strdup_printf("%s/log-%u", standin_dir(), ++last);
     g_mkdir_with_parents(daemon->run_dir, 0700);
-    set_library_path();
+    set_environment();
     daemon->pid = fork();
     if (daemon->pid < 0)
         g_error("cannot fork");
