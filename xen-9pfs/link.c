@@ -28,6 +28,21 @@ int link_send(int fd, const LinkMessage *message)
     return sent < 0 ? -errno : 0;
 }
 
+/* True when the packet is one that some version sends. */
+static bool is_valid(const LinkMessage *message, size_t size)
+{
+    if (size < LINK_COMMON_SIZE || message->version < LINK_OLDEST)
+        return false;
+    return message->version != LINK_VERSION || size == sizeof(*message);
+}
+
+/* The rest of another version's message would be taken for something else. */
+static void clear_unknown(LinkMessage *message)
+{
+    if (message->version != LINK_VERSION)
+        memset((char *)message + LINK_COMMON_SIZE, 0, sizeof(*message) - LINK_COMMON_SIZE);
+}
+
 int link_receive(int fd, LinkMessage *message)
 {
     ssize_t received = recv(fd, message, sizeof(*message), MSG_DONTWAIT | MSG_TRUNC);
@@ -36,8 +51,9 @@ int link_receive(int fd, LinkMessage *message)
         return 0;
     if (received < 0)
         return errno == ECONNRESET ? 0 : -errno;
-    if ((size_t)received != sizeof(*message) || message->version != LINK_VERSION)
+    if (!is_valid(message, (size_t)received))
         return -EPROTO;
+    clear_unknown(message);
     message->setup.path[sizeof(message->setup.path) - 1] = '\0';
     message->text[sizeof(message->text) - 1] = '\0';
     return 1;

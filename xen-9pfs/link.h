@@ -19,21 +19,28 @@
  *                                          has no way any more
  *         <------------------------------- end of file: the worker is gone
  *
- * Both ends run the same build or neighbouring versions of it; LINK_VERSION changes when the
- * layout does, and a supervisor stops a worker that speaks another version.
+ * A package is upgraded while guests work, so a supervisor may meet workers of an older version, or
+ * after going back of a newer one. LINK_VERSION changes when a message does. The beginning of every
+ * message, LINK_COMMON_SIZE bytes, is the same in all versions from LINK_OLDEST on, and is all that
+ * is taken from another version's: it says what the worker serves and how it is, and it makes a
+ * worker stop. Whoever does not know a type of another version ignores it. Only a worker of the
+ * same build, which is the supervisor's own, gets a SETUP. Workers of versions before LINK_OLDEST
+ * are stopped.
  */
 #ifndef XEN_9PFS_LINK_H
 #define XEN_9PFS_LINK_H
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "protocol/export_options.h"
 
 enum {
-    LINK_VERSION = 3,
+    LINK_VERSION = 4,
+    LINK_OLDEST = 4,
     LINK_LISTEN_FD = 3,
     LINK_MAX_RINGS = 8,
     LINK_TEXT_SIZE = 512,
@@ -46,8 +53,8 @@ typedef struct LinkSetup {
     uint32_t n_rings;                       /* 1 ... LINK_MAX_RINGS */
     uint32_t ring_ref[LINK_MAX_RINGS];      /* grant reference of each ring's interface page */
     uint32_t event_channel[LINK_MAX_RINGS]; /* the frontend's port of each ring */
-    ExportOptions options;                  /* how to serve it */
     char path[PATH_MAX];                    /* the export, an absolute path */
+    ExportOptions options; /* how to serve it; only `model` is known of another version's */
 } LinkSetup;
 
 typedef enum LinkType {
@@ -70,10 +77,16 @@ typedef struct LinkMessage {
     uint32_t type;             /* LinkType */
     uint32_t state;            /* LinkState, in HELLO */
     int32_t priority;          /* of the text, in LOG: a syslog(3) priority */
-    LinkSetup setup;           /* in SETUP, and in HELLO unless LINK_STATE_EMPTY */
     char text[LINK_TEXT_SIZE]; /* what went wrong, in FAILED, and in HELLO with LINK_STATE_FAILED;
                                 * in LOG a line, cut to this size */
+    LinkSetup setup;           /* in SETUP, and in HELLO unless LINK_STATE_EMPTY */
 } LinkMessage;
+
+/* What never changes: all up to the security model, the first of the options. New fields go behind. */
+enum { LINK_COMMON_SIZE = offsetof(LinkMessage, setup.options) + sizeof(SecurityModel) };
+
+_Static_assert(LINK_COMMON_SIZE == 4708 && offsetof(ExportOptions, model) == 0,
+               "workers of other versions cannot be adopted any more");
 
 /* True when both describe the same export to the same frontend over the same rings. Other options
  * than the security model may differ: those that a worker started with stay in force. */
@@ -84,8 +97,8 @@ bool link_setup_equal(const LinkSetup *a, const LinkSetup *b);
 int link_send(int fd, const LinkMessage *message);
 
 /* Receives one message. Returns 1 for a message, 0 at end of file, or a negative errno: -EAGAIN
- * when none is waiting, -EPROTO for a packet of another size or version. All strings in it are
- * terminated. */
+ * when none is waiting, -EPROTO for a packet that no version from LINK_OLDEST on sends. All strings
+ * in it are terminated; what is not known of another version's is zero. */
 int link_receive(int fd, LinkMessage *message);
 
 #endif

@@ -167,7 +167,8 @@ static void on_message(Process *process, const LinkMessage *message)
         log_for_worker(process, message);
         break;
     default:
-        fail(process, "it sent a message of an unknown type");
+        if (message->version == LINK_VERSION)
+            fail(process, "it sent a message of an unknown type");
         break;
     }
 }
@@ -193,7 +194,7 @@ static bool read_link(Process *process)
             on_message(process, &message);
     }
     if (rc == -EPROTO)
-        set_reason(process, "it speaks another version of the link");
+        set_reason(process, "it speaks a version of the link that is too old");
     return rc == 1 || rc == -EAGAIN;
 }
 

@@ -142,14 +142,15 @@ static void handle_message(Worker *w, const LinkMessage *message)
 {
     switch (message->type) {
     case LINK_SETUP:
-        if (w->state == LINK_STATE_EMPTY)
+        if (w->state == LINK_STATE_EMPTY && message->version == LINK_VERSION)
             start_serving(w, &message->setup);
         break;
     case LINK_STOP:
         w->stopping = true;
         break;
     default:
-        log_warning("unexpected message %u from the supervisor", message->type);
+        if (message->version == LINK_VERSION)
+            log_warning("unexpected message %u from the supervisor", message->type);
         break;
     }
 }

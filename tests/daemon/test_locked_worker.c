@@ -440,6 +440,156 @@ static void test_log_relay(Fixture *fixture, const void *data)
     g_assert_no_errno(waitpid(pid, NULL, 0));
 }
 
+/* ---- Supervisors and workers of several versions ---- */
+
+/* A message as another version might send it: with something behind. */
+typedef struct OtherMessage {
+    LinkMessage message;
+    char more[100];
+} OtherMessage;
+
+static struct sockaddr_un worker_address(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    g_snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/xen_9pfs-1-0.sock",
+               standin_dir());
+    return address;
+}
+
+/* Meets the worker of device 0 of domain 1 as its supervisor. Returns the link, and what the worker
+ * says of itself. */
+static int meet_worker(LinkMessage *hello)
+{
+    struct sockaddr_un address = worker_address();
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int result;
+
+    g_assert_no_errno(connect(fd, (struct sockaddr *)&address, sizeof(address)));
+    while ((result = link_receive(fd, hello)) == -EAGAIN)
+        g_usleep(1000);
+    g_assert_cmpint(result, ==, 1);
+    g_assert_cmpuint(hello->type, ==, LINK_HELLO);
+    return fd;
+}
+
+/* A worker of another version, which exits with 0 once it was told to stop. */
+static _Noreturn void play_other(int listener, const OtherMessage *hello, size_t size)
+{
+    LinkMessage message;
+    int fd = accept(listener, NULL, NULL);
+
+    if (fd < 0 || send(fd, hello, size, 0) != (ssize_t)size)
+        _exit(1);
+    while (recv(fd, &message, sizeof(message), 0) > 0) {
+        if (message.type == LINK_STOP)
+            _exit(0);
+    }
+    _exit(2);
+}
+
+/* Puts a worker of another version in the place of the one that serves the device, between two
+ * supervisors. Returns when it can be reached. */
+static pid_t exchange_worker(pid_t worker, uint32_t version, size_t size)
+{
+    struct sockaddr_un address = worker_address();
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    OtherMessage hello = {.more = "something new"};
+    int ready[2];
+    char byte;
+    pid_t pid;
+
+    close(meet_worker(&hello.message));
+    hello.message.version = version;
+    g_assert_no_errno(kill(worker, SIGKILL));
+    g_assert_no_errno(unlink(address.sun_path));
+    g_assert_no_errno(bind(listener, (struct sockaddr *)&address, sizeof(address)));
+    g_assert_no_errno(pipe2(ready, O_CLOEXEC));
+    pid = fork();
+    if (pid == 0) {
+        if (listen(listener, 1) != 0 || write(ready[1], "", 1) != 1)
+            _exit(3);
+        play_other(listener, &hello, size);
+    }
+    g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+    close(ready[0]);
+    close(ready[1]);
+    close(listener);
+    return pid;
+}
+
+/* An upgrade under a running guest: what the new supervisor needs to know of an older worker, or
+ * after going back of a newer one, both understand. */
+static void test_other_version(Fixture *fixture, const void *data)
+{
+    static const struct {
+        uint32_t version;
+        size_t size;
+    } others[] = {
+        {LINK_VERSION + 1, sizeof(OtherMessage)},
+        {LINK_VERSION + 7, LINK_COMMON_SIZE},
+    };
+
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+        Slot *slot = connected_slot(fixture, 1, 0);
+        pid_t worker = last_worker(fixture, slot);
+        int status = -1;
+        pid_t pid;
+
+        fixture_end_supervisor(fixture, SIGTERM);
+        pid = exchange_worker(worker, others[i].version, others[i].size);
+        fixture_start_supervisor(fixture);
+        expect_log(fixture, "goes on serving");
+        slot_expect(slot, XenbusStateConnected);
+        finish(fixture, slot);
+        g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+        g_assert_cmpint(status, ==, 0); /* it was told to stop, and nothing else happened to it */
+    }
+}
+
+/* What a worker says that is older than any that is understood is not believed. */
+static void test_too_old(Fixture *fixture, const void *data)
+{
+    Slot *slot = connected_slot(fixture, 1, 0);
+    pid_t worker = last_worker(fixture, slot);
+    pid_t pid;
+
+    (void)data;
+    fixture_end_supervisor(fixture, SIGTERM);
+    pid = exchange_worker(worker, LINK_OLDEST - 1, sizeof(OtherMessage));
+    fixture_start_supervisor(fixture);
+    slot_expect(slot, XenbusStateClosing);
+    expect_log(fixture, "it speaks a version of the link that is too old");
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    slot_set_frontend(slot, XenbusStateClosed);
+    finish(fixture, slot);
+}
+
+/* A worker stops for a supervisor of any version, and takes nothing else from it. */
+static void test_stopped_by_other_version(Fixture *fixture, const void *data)
+{
+    Slot *slot = connected_slot(fixture, 1, 0);
+    OtherMessage stop = {.message = {.version = LINK_VERSION + 1, .type = 99}};
+    LinkMessage hello;
+    char byte;
+    int fd;
+
+    (void)data;
+    fixture_kill_supervisor(fixture);
+    fd = meet_worker(&hello);
+    g_assert_cmpint(send(fd, &stop, sizeof(stop), 0), ==, sizeof(stop));
+    check_serves(slot);
+    stop.message.type = LINK_STOP;
+    g_assert_cmpint(send(fd, &stop, sizeof(stop), 0), ==, sizeof(stop));
+    g_assert_cmpint(recv(fd, &byte, 1, 0), ==, 0); /* it is gone */
+    close(fd);
+    fixture_start_supervisor(fixture);
+    slot_expect(slot, XenbusStateClosing);
+    slot_set_frontend(slot, XenbusStateClosed);
+    finish(fixture, slot);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -452,6 +602,9 @@ int main(int argc, char **argv)
     FIXTURE_TEST("/locked-worker/terminated", test_terminated);
     FIXTURE_TEST("/locked-worker/again", test_again);
     FIXTURE_TEST("/locked-worker/log-relay", test_log_relay);
+    FIXTURE_TEST("/locked-worker/other-version", test_other_version);
+    FIXTURE_TEST("/locked-worker/too-old", test_too_old);
+    FIXTURE_TEST("/locked-worker/stopped-by-other-version", test_stopped_by_other_version);
     g_test_add_func("/locked-worker/no-namespaces", test_no_namespaces);
     g_test_add_func("/locked-worker/off", test_off);
     g_test_add_func("/locked-worker/unprivileged", test_unprivileged);
