@@ -91,6 +91,7 @@ kernel = '/boot/guest-kernel'
 ramdisk = '/boot/guest-ramdisk'
 extra = 'console=hvc0 loglevel=5 sysrq_always_enabled=1'
 on_poweroff = 'destroy'
+on_reboot = 'destroy'
 p9 = [ $devices ]
 END
 }
@@ -140,6 +141,12 @@ guest_console()
     xenstore-read "/local/domain/$(domid "$1")/console/tty"
 }
 
+# guest_has_answered NAME DOMID ID: or it is gone, and will not.
+guest_has_answered()
+{
+    guest_said "$1" "^@@done $3 " || ! xenstore-exists "/local/domain/$2"
+}
+
 # guest_run NAME SECONDS COMMAND...: runs a command in the guest, shows what it said, returns its status. A guest that
 # does not answer in time is given up: later commands fail at once instead of waiting.
 guest_run()
@@ -151,13 +158,14 @@ guest_run()
         echo "the guest hangs in an earlier command: $(cat "/tmp/$name.stuck")"
         return 1
     fi
-    if [ -z "$(domid "$name")" ]; then
+    domain=$(domid "$name")
+    if [ -z "$domain" ]; then
         echo "the guest $name does not run"
         return 1
     fi
     id=$(cat /proc/sys/kernel/random/uuid)
     printf '%s %s\n' "$id" "$*" >"$(guest_console "$name")" || return 1
-    if ! wait_until "$seconds" guest_said "$name" "^@@done $id " >/dev/null; then
+    if ! wait_until "$seconds" guest_has_answered "$name" "$domain" "$id" >/dev/null; then
         echo "$*" >"/tmp/$name.stuck"
         echo "no answer within $seconds seconds; what hangs in the guest:"
         guest_tell_blocked "$name"
@@ -165,6 +173,10 @@ guest_run()
         return 1
     fi
     answer=$(guest_log "$name" | tr -d '\r')
+    if ! printf '%s\n' "$answer" | grep -q "^@@done $id "; then
+        echo "the guest $name has ended while it ran $*"
+        return 1
+    fi
     printf '%s\n' "$answer" | guest_part_before "$id"
     return "$(printf '%s\n' "$answer" | sed -n "s/^@@done $id //p")"
 }
