@@ -90,8 +90,7 @@ $(BUILD)/xen-9pfs/sandbox.o: ALL_CFLAGS += -I$(BUILD)/generated
 
 # Tests. Each of these adds its programs to TESTS; scripts need none of the variants.
 TESTS :=
-SCRIPTS := tests/test-install tests/test-unit tests/test-messages tests/test-syscalls tests/test-trace-points \
-           tests/model/check
+SCRIPTS := $(sort $(wildcard tests/test-*)) tests/model/check
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk

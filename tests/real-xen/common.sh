@@ -46,6 +46,7 @@ boot_and_judge()
     passed=$(grep -c '^ok ' "$results" || true)
     failed=$(grep -c '^not ok ' "$results" || true)
     say "${passed} passed, ${failed} failed, ${planned:-an unknown number of them} planned"
-    [ "${planned:-0}" -gt 0 ] && [ "$passed" -eq "$planned" ] && ! grep -q '^Bail out!' "$results" ||
+    if [ "${planned:-0}" -eq 0 ] || [ "$passed" -ne "$planned" ] || grep -q '^Bail out!' "$results"; then
         die "the test on real Xen has failed"
+    fi
 }
