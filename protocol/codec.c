@@ -285,6 +285,18 @@ int tmessage_decode(Tmessage *t, Dialect dialect, uint8_t *bytes, size_t size)
     return 0;
 }
 
+const char *dialect_name(Dialect dialect)
+{
+    static const char *const names[] = {
+        [DIALECT_NONE] = "unknown",
+        [DIALECT_9P2000] = "9P2000",
+        [DIALECT_9P2000_U] = "9P2000.u",
+        [DIALECT_9P2000_L] = "9P2000.L",
+    };
+
+    return names[dialect];
+}
+
 const char *tmessage_name(uint8_t type)
 {
     switch (type) {

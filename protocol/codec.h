@@ -134,6 +134,9 @@ typedef struct Tmessage {
  * NUL, a walk of more than P9_MAX_WALK names, or a stat record whose sizes contradict each other. */
 int tmessage_decode(Tmessage *t, Dialect dialect, uint8_t *bytes, size_t size);
 
+/* As Tversion names it; "unknown" for none. */
+const char *dialect_name(Dialect dialect);
+
 /* "Twalk" for P9_TWALK, and so on; "T<unknown>" for others. */
 const char *tmessage_name(uint8_t type);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "protocol/dir_stream.h"
 #include "protocol/lock.h"
@@ -21,7 +22,9 @@ typedef struct Shard {
 struct FidTable {
     gatomicrefcount refs;
     unsigned max_fids;
-    gint count; /* atomic */
+    gint count;      /* atomic, like the next */
+    gint n_attached; /* of these, fids that Tattach has made */
+    gint n_open;     /* and open regular files */
     Shard shards[N_SHARDS];
 };
 
@@ -130,6 +133,15 @@ static bool count_one(FidTable *table)
     return false;
 }
 
+/* Counts a fid that is what somebody may want to know the number of. */
+static void count_kind(FidTable *table, const Fid *fid, int n)
+{
+    if (fid->attached)
+        g_atomic_int_add(&table->n_attached, n);
+    if (fid->file && S_ISREG(fid->node->type))
+        g_atomic_int_add(&table->n_open, n);
+}
+
 int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid)
 {
     Shard *shard = shard_of(table, id);
@@ -144,8 +156,11 @@ int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid)
     } else if (!expected && !count_one(table)) {
         error = -ENFILE;
     } else {
-        if (expected)
+        if (expected) {
             replaced = fid_ref(expected); /* its last reference must not go under the lock */
+            count_kind(table, expected, -1);
+        }
+        count_kind(table, fid, 1);
         g_hash_table_insert(shard->fids, GUINT_TO_POINTER(id), fid_ref(fid));
     }
     pthread_mutex_unlock(&shard->lock);
@@ -159,8 +174,10 @@ Fid *fid_table_take(FidTable *table, uint32_t id)
     gpointer fid = NULL;
 
     pthread_mutex_lock(&shard->lock);
-    if (g_hash_table_steal_extended(shard->fids, GUINT_TO_POINTER(id), NULL, &fid))
+    if (g_hash_table_steal_extended(shard->fids, GUINT_TO_POINTER(id), NULL, &fid)) {
         g_atomic_int_add(&table->count, -1);
+        count_kind(table, fid, -1);
+    }
     pthread_mutex_unlock(&shard->lock);
     return fid;
 }
@@ -175,6 +192,7 @@ static void take_shard(FidTable *table, Shard *shard, GPtrArray *fids)
     while (g_hash_table_iter_next(&iter, NULL, &fid)) {
         g_hash_table_iter_steal(&iter);
         g_atomic_int_add(&table->count, -1);
+        count_kind(table, fid, -1);
         g_ptr_array_add(fids, fid);
     }
     pthread_mutex_unlock(&shard->lock);
@@ -192,4 +210,51 @@ GPtrArray *fid_table_take_all(FidTable *table)
 unsigned fid_table_count(FidTable *table)
 {
     return (unsigned)g_atomic_int_get(&table->count);
+}
+
+unsigned fid_table_count_attached(FidTable *table)
+{
+    return (unsigned)g_atomic_int_get(&table->n_attached);
+}
+
+unsigned fid_table_count_open(FidTable *table)
+{
+    return (unsigned)g_atomic_int_get(&table->n_open);
+}
+
+static void list_shard(Shard *shard, GArray *ids)
+{
+    GHashTableIter iter;
+    gpointer key;
+
+    pthread_mutex_lock(&shard->lock);
+    g_hash_table_iter_init(&iter, shard->fids);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        uint32_t id = GPOINTER_TO_UINT(key);
+        g_array_append_val(ids, id);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+GArray *fid_table_list(FidTable *table)
+{
+    GArray *ids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+
+    for (unsigned i = 0; i < N_SHARDS; i++)
+        list_shard(&table->shards[i], ids);
+    return ids;
+}
+
+bool fid_table_peek(FidTable *table, uint32_t id, void (*look)(const Fid *fid, void *context),
+                    void *context)
+{
+    Shard *shard = shard_of(table, id);
+    const Fid *fid;
+
+    pthread_mutex_lock(&shard->lock);
+    fid = g_hash_table_lookup(shard->fids, GUINT_TO_POINTER(id));
+    if (fid)
+        look(fid, context);
+    pthread_mutex_unlock(&shard->lock);
+    return fid != NULL;
 }

@@ -30,6 +30,8 @@ typedef struct Fid {
     DirStream *stream;    /* of a directory: what Tread reads; NULL for others */
     bool remove_on_clunk; /* opened with P9_ORCLOSE */
 
+    bool attached; /* made by Tattach; set before the fid is staged */
+
     Xattr *xattr; /* of a fid made by Txattrwalk or Txattrcreate; set before the fid is staged */
 
     struct LockTable *locks; /* atomic: where locks were taken through it; NULL: none ever were */
@@ -73,5 +75,18 @@ Fid *fid_table_take(FidTable *table, uint32_t id);
 GPtrArray *fid_table_take_all(FidTable *table);
 
 unsigned fid_table_count(FidTable *table);
+
+/* How many of the fids Tattach has made, and how many stand for open regular files. */
+unsigned fid_table_count_attached(FidTable *table);
+unsigned fid_table_count_open(FidTable *table);
+
+/* The numbers of all fids, as they are at some time during the call: a new array of uint32_t. */
+GArray *fid_table_list(FidTable *table);
+
+/* Has `look` look at the fid numbered `id`, with a lock held: it must not wait, nor call back. Unlike
+ * a reference, which may turn out to be the last, this never leaves the caller with a file to close.
+ * Returns false when there is no such fid. */
+bool fid_table_peek(FidTable *table, uint32_t id, void (*look)(const Fid *fid, void *context),
+                    void *context);
 
 #endif

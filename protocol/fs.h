@@ -151,6 +151,11 @@ struct FsOps {
     /* The node's present name, "/" for the root; one it had when it has none. [nowait] */
     int (*name)(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1]);
 
+    /* Where the node is now, for people to read: a path below the root that begins with a slash,
+     * terminated, and cut when `size` bytes do not hold it. A file that was removed has a mark behind
+     * its path. Never waits. NULL where nothing like it is known. */
+    int (*path)(FsNode *node, char *path, size_t size);
+
     /* Extended attributes by their full names, as getxattr(2) and its relatives. A file system that
      * has none has none of these four. [nowait] */
     ssize_t (*getxattr)(FsNode *node, const char *name, void *value, size_t size, bool nowait);

@@ -49,6 +49,7 @@ static const FsOps local_ops = {
     .lock = local_lock,
     .test_lock = local_test_lock,
     .name = local_name,
+    .path = local_path,
 };
 
 /* #syscalls openat2 openat statx fstatfs setfsuid setfsgid fchownat */

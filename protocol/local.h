@@ -12,6 +12,7 @@
 
 #include "protocol/export_options.h"
 #include "protocol/fs.h"
+#include "protocol/quota.h"
 
 /* Opens the export at the absolute path `path`. Sets process-wide state (umask, and securebits
  * that keep capabilities while a thread creates files for other users), so it is called before
@@ -22,6 +23,9 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
 /* The descriptor of the export's root, which the file system keeps. When the system allowed it, it
  * is the root of a detached mount of its own, with what is mounted below: see open_tree(2). */
 int local_fs_root(const Fs *fs);
+
+/* What its limits know; NULL for an export without limits. */
+Quota *local_fs_quota(const Fs *fs);
 
 /* Frees a file system none of whose nodes is left. */
 void local_fs_free(Fs *fs);

@@ -171,6 +171,7 @@ int local_renameat(FsNode *old_dir, const char *old_name, FsNode *new_dir, const
 int local_remove(FsNode *node);
 int local_rename(FsNode *node, FsNode *new_dir, const char *new_name);
 int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1]);
+int local_path(FsNode *node, char *path, size_t size);
 
 int local_open(FsNode *node, int flags, bool nowait, FsFile **file);
 int local_create(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner owner,

@@ -380,3 +380,15 @@ int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1])
         return -EAGAIN;
     return strip_removed_mark(node, name);
 }
+
+/* Only the kernel's names of directories are asked for, which no file system is needed for. */
+int local_path(FsNode *node, char *path, size_t size)
+{
+    char buffer[PATH_MAX];
+    const char *relative;
+    int error = path_below_root(local_fs(node), local_fd(node), buffer, &relative);
+
+    if (!error)
+        g_snprintf(path, size, "/%s", relative);
+    return error;
+}

@@ -662,3 +662,10 @@ void local_quota_end(LocalFs *fs)
     quota_free(q->quota);
     g_free(q);
 }
+
+Quota *local_fs_quota(const Fs *fs)
+{
+    const LocalQuota *quota = ((const LocalFs *)fs)->quota;
+
+    return quota ? quota->quota : NULL;
+}

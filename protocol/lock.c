@@ -44,7 +44,7 @@ struct LockTable {
     FidTable *fids;    /* of the conversation; not a reference */
     GHashTable *files; /* path -> LockFile */
     unsigned n_owners;
-    unsigned n_ranges;
+    unsigned n_ranges; /* also read without the mutex */
 };
 
 /*
@@ -107,11 +107,17 @@ static GArray *replace_range(const GArray *old, Range new)
     return ranges;
 }
 
+/* `change` is modulo 2^32, as the number is. */
+static void change_n_ranges(LockTable *t, unsigned change)
+{
+    __atomic_store_n(&t->n_ranges, t->n_ranges + change, __ATOMIC_RELAXED);
+}
+
 static void set_range(LockTable *t, Owner *owner, Range new)
 {
     GArray *ranges = replace_range(owner->ranges, new);
 
-    t->n_ranges += ranges->len - owner->ranges->len;
+    change_n_ranges(t, ranges->len - owner->ranges->len);
     g_array_unref(owner->ranges);
     owner->ranges = ranges;
 }
@@ -178,7 +184,7 @@ static void free_owner(LockTable *t, Owner *owner)
     LockFile *file = owner->file;
 
     t->n_owners--;
-    t->n_ranges -= owner->ranges->len;
+    change_n_ranges(t, -owner->ranges->len);
     g_ptr_array_remove_fast(file->owners, owner);
     if (file->owners->len == 0) {
         g_hash_table_remove(t->files, &file->path);
@@ -492,6 +498,11 @@ void lock_table_reset(LockTable *t, FidTable *fids)
         free_owner(t, g_ptr_array_index(((LockFile *)file)->owners, 0));
     t->released(t->context);
     pthread_mutex_unlock(&t->mutex);
+}
+
+unsigned lock_table_n_ranges(LockTable *t)
+{
+    return __atomic_load_n(&t->n_ranges, __ATOMIC_RELAXED);
 }
 
 void lock_table_count(LockTable *t, unsigned *n_owners, unsigned *n_ranges)

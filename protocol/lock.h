@@ -68,6 +68,10 @@ int lock_table_test(LockTable *table, Fid *fid, const Lock *lock, FsLock *found,
  * when a Fid is freed. */
 void lock_table_forget_fid(LockTable *table, Fid *fid);
 
+/* How many ranges there are. Unlike all others this never waits: a file system may let those that
+ * hold the mutex wait after all. */
+unsigned lock_table_n_ranges(LockTable *table);
+
 /* How many owners and ranges there are. */
 void lock_table_count(LockTable *table, unsigned *n_owners, unsigned *n_ranges);
 

@@ -10,20 +10,13 @@
 
 enum { VERSION_REPLY_SIZE = 32 };
 
-static const char *const dialect_names[] = {
-    [DIALECT_NONE] = "unknown",
-    [DIALECT_9P2000] = "9P2000",
-    [DIALECT_9P2000_U] = "9P2000.u",
-    [DIALECT_9P2000_L] = "9P2000.L",
-};
-
 /* Only a whole name counts. version(5) of Plan 9 would also allow to answer 9P2000 to what only
  * begins like it, but a client of such a dialect cannot be relied on to know the plain one. */
 static Dialect find_dialect(const char *name)
 {
-    for (size_t i = DIALECT_9P2000; i < G_N_ELEMENTS(dialect_names); i++) {
-        if (strcmp(name, dialect_names[i]) == 0)
-            return (Dialect)i;
+    for (Dialect d = DIALECT_9P2000; d <= DIALECT_9P2000_L; d++) {
+        if (strcmp(name, dialect_name(d)) == 0)
+            return d;
     }
     return DIALECT_NONE;
 }
@@ -32,20 +25,20 @@ static Dialect find_dialect(const char *name)
  * error is already told in the new dialect. */
 int op_version(Request *r)
 {
-    SessionState *state = &r->session->state;
     Dialect dialect = find_dialect(r->t.version.version);
-    const char *version = dialect_names[dialect];
+    const char *version = dialect_name(dialect);
     ByteWriter *w = request_reply(r, VERSION_REPLY_SIZE);
+    uint32_t msize;
 
     r->dialect = dialect;
     if (r->t.version.msize < P9_MSIZE_MIN)
         return -EMSGSIZE;
     session_reset(r->session, r);
-    state->msize = MIN(r->t.version.msize, state->msize);
-    state->dialect = dialect;
-    write_u32(w, state->msize);
+    msize = MIN(r->t.version.msize, session_max_message(r->session));
+    session_agree(r->session, dialect, msize);
+    write_u32(w, msize);
     write_string(w, version, strlen(version));
-    TRACE2(version, version, state->msize);
+    TRACE2(version, version, msize);
     return 0;
 }
 
@@ -112,6 +105,7 @@ static int attach(Request *r, FsNode *node, bool is_root)
     if (error)
         return error;
     fid = fid_new(attached_user(r), node, NULL, 0);
+    fid->attached = true;
     if (!is_root)
         fid->top = fs_node_ref(node);
     request_stage_fid(r, r->t.fid, NULL, fid);

@@ -467,6 +467,21 @@ static int wait_for_count(Quota *q, uint64_t n)
     }
 }
 
+QuotaStatus quota_status(Quota *q)
+{
+    QuotaStatus status;
+
+    pthread_mutex_lock(&q->lock);
+    status = (QuotaStatus){
+        .use = q->current.use,
+        .n_open = q->n_open,
+        .known = q->known,
+        .counting = q->n_ended < q->n_wanted,
+    };
+    pthread_mutex_unlock(&q->lock);
+    return status;
+}
+
 int quota_wait_counted(Quota *q)
 {
     return wait_for_count(q, 1);

@@ -155,6 +155,16 @@ uint64_t quota_room(Quota *quota);
 /* What the tree holds, as far as it is known. */
 QuotaUse quota_use(Quota *quota);
 
+/* What is known now. */
+typedef struct QuotaStatus {
+    QuotaUse use;
+    uint64_t n_open;
+    bool known;    /* the tree has been counted */
+    bool counting; /* and is just being counted, for the first time or again */
+} QuotaStatus;
+
+QuotaStatus quota_status(Quota *quota);
+
 /*
  * Counting
  */

@@ -158,6 +158,7 @@ static void encode_error(Request *r, int error)
         write_u32(&r->reply, (uint32_t)-error);
     write_header(r->reply.start, (uint32_t)r->reply.used, numeric ? P9_RLERROR : P9_RERROR,
                  r->t.tag);
+    r->error = -error;
     TRACE3(rerror, r->t.tag, r->id, -error);
 }
 
@@ -227,8 +228,23 @@ static void end_without_reply(Request *r)
     TRACE2(rcancel, r->t.tag, r->id);
 }
 
+static void count(const Request *r)
+{
+    StatsEvent event = {
+        .type = r->t.type,
+        .error = r->error != 0,
+        .cancelled = !r->published,
+        .bytes_in = r->size,
+        .bytes_out = (uint32_t)r->reply.used,
+        .usec = session_clock(r->session) - r->taken_at,
+    };
+
+    stats_count(r->session->stats, g_thread_self() == r->session->reader, &event);
+}
+
 void request_finish(Request *r)
 {
+    count(r);
     if (r->published)
         TRACE3(reply, r->t.tag, r->id, r->reply.used);
     else

@@ -85,6 +85,7 @@ struct Request {
     bool nowait;   /* runs on the reader: must not wait */
 
     int64_t taken_at; /* monotonic microseconds */
+    int error;        /* of the reply: an errno value, or 0 */
     gint state;       /* atomic: RequestState */
 
     /* Under the tag's lock: */

@@ -4,8 +4,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 
 #include "common/trace.h"
+#include "protocol/describe.h"
 #include "protocol/id_map.h"
 
 enum {
@@ -59,6 +61,9 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     tag_table_init(&session->tags);
     g_queue_init(&session->flushes);
     session->latest_flush = g_hash_table_new(NULL, NULL);
+    pthread_mutex_init(&session->state_lock, NULL);
+    session->stats = stats_new();
+    session->started_at = g_get_monotonic_time();
     pthread_mutex_init(&session->released_lock, NULL);
     session->released_end = &session->released;
     log_limit_init(&session->malformed_limit);
@@ -182,6 +187,15 @@ static bool get_message_buffer(Request *request, uint32_t size)
     return request->message != NULL;
 }
 
+int64_t session_clock(Session *session)
+{
+    int64_t now = g_get_monotonic_time();
+
+    if (g_thread_self() == session->reader)
+        session->now = now;
+    return now;
+}
+
 static Request *new_request(Session *session, Channel *channel, uint32_t size)
 {
     size_t actual;
@@ -197,8 +211,9 @@ static Request *new_request(Session *session, Channel *channel, uint32_t size)
         buffer_pool_put(session->buffers, request, actual);
         return NULL;
     }
-    request->id = ++session->last_id;
-    request->taken_at = g_get_monotonic_time();
+    request->id = session->last_id + 1;
+    __atomic_store_n(&session->last_id, request->id, __ATOMIC_RELAXED);
+    request->taken_at = session->now ? session->now : session_clock(session);
     request->fids = fid_table_ref(session->state.fids);
     request->msize = session->state.msize;
     request->dialect = session->state.dialect;
@@ -333,6 +348,7 @@ static void run_or_queue(Session *session, Request *request)
         request->nowait = false;
     }
     g_atomic_int_set(&request->state, REQUEST_QUEUED);
+    session->left_some = true;
     request->job.run = run_on_pool;
     pool_submit(session->pool, &request->job);
 }
@@ -442,11 +458,27 @@ void session_take(Session *session, Request *request)
         run_or_queue(session, request);
 }
 
+/* Notes how many requests are left when a turn of the reader ends. */
+static void note_in_flight(Session *session)
+{
+    uint64_t in_flight = session->last_id - stats_n_ended(session->stats);
+
+    if (in_flight > session->most_in_flight)
+        __atomic_store_n(&session->most_in_flight, in_flight, __ATOMIC_RELAXED);
+    session->left_some = false;
+}
+
 bool session_tend(Session *session)
 {
+    bool waiting;
+
     if (session->throttle)
         release_throttled(session);
-    return flush_tend(session);
+    waiting = flush_tend(session);
+    if (session->left_some)
+        note_in_flight(session);
+    session->now = 0;
+    return waiting;
 }
 
 int session_timeout(Session *session)
@@ -468,22 +500,84 @@ void session_release_waiters(Session *session, Request *waiters)
     wake_reader(session);
 }
 
+/* What must not be let go of here, on its way to the pool: a fid or a table. */
+typedef struct Drop {
+    Job job;
+    Fid *fid;
+    FidTable *table;
+} Drop;
+
+static void run_drop(Job *job)
+{
+    Drop *drop = (Drop *)job;
+
+    fid_unref(drop->fid);
+    if (drop->table)
+        fid_table_unref(drop->table);
+    g_free(drop);
+}
+
+static void submit_drop(Session *session, Fid *fid, FidTable *table)
+{
+    Drop *drop = g_new0(Drop, 1);
+
+    drop->job.run = run_drop;
+    drop->fid = fid;
+    drop->table = table;
+    pool_submit(session->pool, &drop->job);
+}
+
 /*
- * The requests in flight
+ * What others may see
  */
 
-static RequestInfo describe_request(const Request *r, int64_t now)
+/* A new string, or NULL. */
+static char *inspect_path(const Fid *fid)
 {
-    return (RequestInfo){
+    FsNode *node = fid->node;
+    char path[PATH_MAX];
+
+    if (!node->fs->ops->path || node->fs->ops->path(node, path, sizeof(path)) != 0)
+        return NULL;
+    return g_strdup(path);
+}
+
+static void inspect_fid_of_request(const Fid *fid, void *context)
+{
+    RequestInfo *info = context;
+
+    info->uid = fid->uid;
+    info->path = inspect_path(fid);
+}
+
+/* The fid is that of the table now: the request's own is its owner's. Called with the tag's lock
+ * held, which keeps the request and its message where they are. */
+static RequestInfo inspect_request(const Request *r, int64_t now, GString *text)
+{
+    RequestState state = (RequestState)g_atomic_int_get(&r->state);
+    bool may_wait = r->t.type == P9_TFLUSH || r->t.type == P9_TLOCK;
+    RequestInfo info = {
         .id = r->id,
         .tag = r->t.tag,
         .channel = r->channel->index,
         .op = r->op ? r->op->name : NULL,
-        .state = (RequestState)g_atomic_int_get(&r->state),
+        .type = r->t.type,
+        .state = state,
+        .waits = may_wait && state == REQUEST_RUNNING && !r->thread,
         .cancelled = r->cancelled,
         .abandoned = r->abandoned,
         .age_usec = now - r->taken_at,
+        .fid = r->op && r->op->n_fids > 0 ? r->t.fid : P9_NOFID,
     };
+
+    if (info.fid != P9_NOFID)
+        info.has_fid = fid_table_peek(r->fids, info.fid, inspect_fid_of_request, &info);
+    if (r->op) {
+        g_string_truncate(text, 0);
+        describe_request(text, &r->t, r->dialect);
+        info.detail = g_strdup(text->str);
+    }
+    return info;
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -494,15 +588,25 @@ static int compare_ids(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static void clear_info(gpointer data)
+{
+    RequestInfo *info = data;
+
+    g_free(info->path);
+    g_free(info->detail);
+}
+
 GArray *session_list_requests(Session *session)
 {
     GArray *list = g_array_new(FALSE, FALSE, sizeof(RequestInfo));
+    g_autoptr(GString) text = g_string_new(NULL);
     int64_t now = g_get_monotonic_time();
 
+    g_array_set_clear_func(list, clear_info);
     for (uint16_t i = 0; i < TAG_LOCKS; i++) {
         tag_lock(&session->tags, i);
         for (const Request *r = session->tags.newest[i]; r; r = r->older) {
-            RequestInfo info = describe_request(r, now);
+            RequestInfo info = inspect_request(r, now, text);
             g_array_append_val(list, info);
         }
         tag_unlock(&session->tags, i);
@@ -511,32 +615,86 @@ GArray *session_list_requests(Session *session)
     return list;
 }
 
+static unsigned count_in_flight(Session *session)
+{
+    unsigned n = 0;
+
+    for (uint16_t i = 0; i < TAG_LOCKS; i++) {
+        tag_lock(&session->tags, i);
+        for (const Request *r = session->tags.newest[i]; r; r = r->older)
+            n++;
+        tag_unlock(&session->tags, i);
+    }
+    return n;
+}
+
+SessionStatus session_status(Session *session)
+{
+    SessionStatus status = {
+        .xattr_bytes = (size_t)g_atomic_pointer_get(&session->xattrs.bytes),
+        .n_lock_ranges = lock_table_n_ranges(session->locks),
+        .n_in_flight = count_in_flight(session),
+        .most_in_flight = __atomic_load_n(&session->most_in_flight, __ATOMIC_RELAXED),
+        .inflight_bytes = (size_t)g_atomic_pointer_get(&session->inflight_bytes),
+        .n_threads = pool_n_threads(session->pool),
+        .n_taken = __atomic_load_n(&session->last_id, __ATOMIC_RELAXED),
+        .age_usec = g_get_monotonic_time() - session->started_at,
+    };
+    const SessionState *state = &session->state;
+
+    status.most_in_flight = MAX(status.most_in_flight, status.n_in_flight);
+    pthread_mutex_lock(&session->state_lock);
+    status.dialect = state->dialect;
+    status.msize = state->msize;
+    status.n_attached = fid_table_count_attached(state->fids);
+    status.n_fids = fid_table_count(state->fids);
+    status.n_open = fid_table_count_open(state->fids);
+    pthread_mutex_unlock(&session->state_lock);
+    return status;
+}
+
+static void inspect_fid(const Fid *fid, void *context)
+{
+    FidInfo *info = context;
+
+    *info = (FidInfo){
+        .uid = fid->uid,
+        .type = fid->node->type,
+        .is_open = fid->file,
+        .is_xattr = fid->xattr,
+        .flags = fid->flags,
+        .path = inspect_path(fid),
+    };
+}
+
+void session_each_fid(Session *session, bool (*each)(uint32_t id, const FidInfo *info, void *context),
+                      void *context)
+{
+    g_autoptr(GArray) ids = NULL;
+    bool more = true;
+    FidTable *table;
+
+    pthread_mutex_lock(&session->state_lock);
+    table = fid_table_ref(session->state.fids);
+    pthread_mutex_unlock(&session->state_lock);
+    ids = fid_table_list(table);
+    for (unsigned i = 0; i < ids->len && more; i++) {
+        uint32_t id = g_array_index(ids, uint32_t, i);
+        FidInfo info;
+
+        if (!fid_table_peek(table, id, inspect_fid, &info))
+            continue;
+        more = each(id, &info, context);
+        g_free(info.path);
+    }
+    submit_drop(session, NULL, table);
+}
+
+
+
 /*
  * Letting go
  */
-
-/* What the reader lets go of, on its way to the pool. */
-typedef struct Drop {
-    Job job;
-    Fid *fid;
-} Drop;
-
-static void run_drop(Job *job)
-{
-    Drop *drop = (Drop *)job;
-
-    fid_unref(drop->fid);
-    g_free(drop);
-}
-
-static void drop_later(Session *session, Fid *fid)
-{
-    Drop *drop = g_new0(Drop, 1);
-
-    drop->job.run = run_drop;
-    drop->fid = fid;
-    pool_submit(session->pool, &drop->job);
-}
 
 /* True when letting go of `fid` may keep this thread, the reader, waiting. The reader owns
  * session->pool, which is gone at the end. */
@@ -548,7 +706,7 @@ static bool drop_may_wait(const Session *session, const Fid *fid)
 void session_drop_fid(Session *session, Fid *fid)
 {
     if (fid && drop_may_wait(session, fid))
-        drop_later(session, fid);
+        submit_drop(session, fid, NULL);
     else
         fid_unref(fid);
 }
@@ -602,11 +760,20 @@ void session_reset(Session *session, Request *keep)
         }
     }
     flush_forget_all(session);
+    pthread_mutex_lock(&session->state_lock);
     session->state.fids = fid_table_new(session->limits.max_fids);
+    pthread_mutex_unlock(&session->state_lock);
     lock_table_reset(session->locks, session->state.fids);
     drop_all_fids(session, old);
-    session->state.dialect = DIALECT_NONE;
-    session->state.msize = session_max_message(session);
+    session_agree(session, DIALECT_NONE, session_max_message(session));
+}
+
+void session_agree(Session *session, Dialect dialect, uint32_t msize)
+{
+    pthread_mutex_lock(&session->state_lock);
+    session->state.dialect = dialect;
+    session->state.msize = msize;
+    pthread_mutex_unlock(&session->state_lock);
 }
 
 void session_stop(Session *session)
@@ -630,6 +797,8 @@ void session_free(Session *session)
     throttle_waits_free(session->throttle);
     tag_table_deinit(&session->tags);
     buffer_pool_free(session->buffers);
+    stats_free(session->stats);
+    pthread_mutex_destroy(&session->state_lock);
     pthread_mutex_destroy(&session->released_lock);
     log_limit_deinit(&session->malformed_limit);
     log_limit_deinit(&session->reuse_limit);

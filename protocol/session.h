@@ -15,6 +15,7 @@
 #include "protocol/export_options.h"
 #include "protocol/lock_wait.h"
 #include "protocol/request.h"
+#include "protocol/stats.h"
 #include "protocol/tags.h"
 #include "protocol/throttle_wait.h"
 
@@ -84,11 +85,17 @@ struct Session {
     LockWaits *lock_waits;
     ThrottleWaits *throttle; /* NULL without limits */
     SessionLimits limits;
-    SessionState state; /* reader only; requests carry what they need of it */
+    pthread_mutex_t state_lock; /* for others to read the state, which the reader changes with it held */
+    SessionState state; /* reader only, but for that; requests carry what they need of it */
     TagTable tags;
     Channel *channels[SESSION_MAX_CHANNELS]; /* borrowed */
     unsigned n_channels;
-    uint64_t last_id; /* reader only */
+    uint64_t last_id;        /* written by the reader only */
+    Stats *stats;
+    int64_t started_at;      /* monotonic microseconds, as the next */
+    int64_t now;             /* since the reader's last turn began; 0: it has to be read. Reader only */
+    bool left_some;          /* in this turn not all requests ended at once; reader only */
+    uint64_t most_in_flight; /* at the end of a turn; written by the reader only */
 
     gsize inflight_bytes; /* atomic: charges of all requests */
     gint n_reserved;      /* atomic: requests admitted from the reserve */
@@ -137,21 +144,63 @@ bool session_tend(Session *session);
  * poll() takes it: -1 is for ever. [reader] */
 int session_timeout(Session *session);
 
+/* How the session is. */
+typedef struct SessionStatus {
+    Dialect dialect;
+    uint32_t msize;
+    unsigned n_attached; /* fids that Tattach has made and that are not clunked */
+    unsigned n_fids;
+    unsigned n_open; /* fids of open regular files */
+    size_t xattr_bytes;
+    unsigned n_lock_ranges;
+    unsigned n_in_flight;
+    uint64_t most_in_flight; /* that were left when the reader had done what it could do at once */
+    size_t inflight_bytes;
+    unsigned n_threads;
+    uint64_t n_taken; /* requests */
+    int64_t age_usec;
+} SessionStatus;
+
+/* Any thread. Never waits for a file system, as the next two. */
+SessionStatus session_status(Session *session);
+
 /* A request that was taken and is not published yet. */
 typedef struct RequestInfo {
     uint64_t id;
     uint16_t tag;
     unsigned channel;
     const char *op; /* the message's name; NULL for one that is unknown or malformed */
+    uint8_t type;   /* of the message */
     RequestState state;
+    bool waits; /* runs on no thread: a Tflush waits for its target, or a Tlock for its lock */
     bool cancelled; /* a Tflush waits for its end */
     bool abandoned; /* it will get no reply; its tag may have been used again */
     int64_t age_usec;
+    uint32_t fid;      /* the message's first one, or P9_NOFID */
+    bool has_fid;      /* it is in the fid table, so that these are known: */
+    uint32_t uid;      /* whom it is for: the guest's number */
+    char *path;        /* see FsOps.path; NULL where it is not known */
+    char *detail;      /* the rest of the message, see describe.h */
 } RequestInfo;
 
-/* The requests in flight, oldest first: a new array of RequestInfo. Each is as it was at some time
- * during the call. Any thread. */
+/* The requests in flight, oldest first: a new array of RequestInfo, with their texts. Each is as it
+ * was at some time during the call. Any thread. */
 GArray *session_list_requests(Session *session);
+
+/* A fid in the table. */
+typedef struct FidInfo {
+    uint32_t uid;
+    mode_t type;  /* S_IFMT part */
+    bool is_open;
+    bool is_xattr;
+    int flags;        /* host open flags, when open */
+    char *path;       /* as above */
+} FidInfo;
+
+/* Hands the fids of the session to `each`, in no order, until it returns false. Fids that come or go
+ * meanwhile may be missed. Any thread. */
+void session_each_fid(Session *session, bool (*each)(uint32_t id, const FidInfo *info, void *context),
+                      void *context);
 
 /* Stops: nothing is queued or runs any more when it returns, and nothing will be sent. [reader] */
 void session_stop(Session *session);
@@ -162,6 +211,13 @@ void session_free(Session *session);
 /* For operations. Forgets everything about the conversation so far: requests in flight get no
  * reply, all fids are clunked. `keep` is the Tversion that asks for it. [reader] */
 void session_reset(Session *session, Request *keep);
+
+/* For operations: what Tversion has agreed on. [reader] */
+void session_agree(Session *session, Dialect dialect, uint32_t msize);
+
+/* The monotonic time, in microseconds. On the reader it also is when the next requests are taken, up
+ * to the end of its turn: so the clock is read once for each. */
+int64_t session_clock(Session *session);
 
 /* The largest message that fits all channels. */
 uint32_t session_max_message(const Session *session);
