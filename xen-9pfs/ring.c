@@ -53,8 +53,14 @@ struct Ring {
     uint8_t *in;
     const char *broken; /* atomic: what the frontend did wrong, a static text */
 
-    /* Reader only. */
+    /* Written by the reader only, and by it without a lock. */
     uint32_t out_cons;
+    uint64_t n_requests;
+    uint64_t n_wakeups;
+
+    uint64_t n_notified; /* atomic */
+
+    /* Reader only. */
     bool notify; /* the frontend is to be told of something */
 
     pthread_mutex_t lock; /* guards: */
@@ -62,6 +68,11 @@ struct Ring {
     uint32_t in_reserved; /* published and reserved */
     ReplyQueue pending;   /* wait for room */
     const Request *stalled; /* the last one seen at their head; only to be compared */
+    uint32_t in_high;       /* the most that was published or reserved and not consumed */
+    uint64_t n_replies;
+    uint64_t n_stalls;
+    uint64_t stalled_usec; /* in all, */
+    int64_t stalled_since; /* and since when; 0: no reply waits for room */
     ReplyQueue reserved;  /* have room and are being copied */
     bool closed;
 };
@@ -200,6 +211,11 @@ Channel *ring_channel(Ring *ring)
     return &ring->channel;
 }
 
+unsigned ring_order(const Ring *ring)
+{
+    return (unsigned)__builtin_ctz(ring->n_pages);
+}
+
 evtchn_port_t ring_port(const Ring *ring)
 {
     return ring->port;
@@ -262,7 +278,7 @@ static void release_out(Ring *ring, uint32_t size, uint32_t available)
 {
     if (ring->size - available < ring->channel.max_message)
         ring->notify = true;
-    ring->out_cons += size;
+    __atomic_store_n(&ring->out_cons, ring->out_cons + size, __ATOMIC_RELAXED);
     __atomic_store_n(&ring->shared->out_cons, ring->out_cons, __ATOMIC_RELEASE);
 }
 
@@ -292,6 +308,12 @@ static uint32_t take_one(Ring *ring, uint32_t available, bool *stalled)
     return size;
 }
 
+/* Adds to what others only read. */
+static void add_to(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
 {
     uint32_t available = 0;
@@ -308,6 +330,7 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
         available -= size;
         taken++;
     }
+    add_to(&ring->n_requests, taken);
     return taken;
 }
 
@@ -342,13 +365,27 @@ static uint32_t free_space(Ring *ring)
     return ring->size - (ring->in_reserved - cons);
 }
 
+/* Replies begin to wait for room, or none does any more. Called with the lock held. */
+static void count_stalled_time(Ring *ring)
+{
+    int64_t now = g_get_monotonic_time();
+
+    if (ring->stalled)
+        ring->stalled_usec += (uint64_t)(now - ring->stalled_since);
+    ring->stalled_since = ring->stalled ? 0 : now;
+}
+
 /* Tells of a reply that begins to wait for room. Called with the lock held. */
 static void trace_stall(Ring *ring)
 {
     const Request *waits = ring->pending.head;
 
-    if (waits && waits != ring->stalled)
+    if (waits && waits != ring->stalled) {
+        ring->n_stalls++;
         TRACE2(ring_stall, ring->channel.index, waits->reply.used);
+    }
+    if (!waits != !ring->stalled)
+        count_stalled_time(ring);
     ring->stalled = waits;
 }
 
@@ -377,6 +414,8 @@ static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped
         if (n++ == 0)
             *first = request;
     }
+    if (n > 0)
+        ring->in_high = MAX(ring->in_high, ring->size - room);
     trace_stall(ring);
     pthread_mutex_unlock(&ring->lock);
     return n;
@@ -392,6 +431,7 @@ static void publish_replies(Ring *ring, Request *first, unsigned n, ReplyQueue *
     while (ring->reserved.head && ring->reserved.head->copied) {
         Request *request = queue_pop(&ring->reserved);
         ring->in_prod += (uint32_t)request->reply.used;
+        ring->n_replies++;
         queue_push(published, request);
     }
     if (published->head)
@@ -407,6 +447,12 @@ static void copy_replies(Ring *ring, Request *first, unsigned n)
         if (n > 1)
             r = r->next; /* the last one's `next` may be changing */
     }
+}
+
+static void notify_frontend(Ring *ring)
+{
+    __atomic_fetch_add(&ring->n_notified, 1, __ATOMIC_RELAXED);
+    xenevtchn_notify(ring->peer.evtchn, ring->port);
 }
 
 /* Publishes pending replies as long as there is room. */
@@ -431,7 +477,7 @@ static void pump(Ring *ring)
     if (g_thread_self() == ring->reader)
         ring->notify = true;
     else
-        xenevtchn_notify(ring->peer.evtchn, ring->port);
+        notify_frontend(ring);
 }
 
 static void ring_send(Channel *channel, Request *request)
@@ -465,7 +511,47 @@ void ring_notify(Ring *ring)
     if (!ring->notify)
         return;
     ring->notify = false;
-    xenevtchn_notify(ring->peer.evtchn, ring->port);
+    notify_frontend(ring);
+}
+
+/*
+ * Statistics
+ */
+
+void ring_count_wakeup(Ring *ring)
+{
+    add_to(&ring->n_wakeups, 1);
+}
+
+/* How far the frontend's index is ahead or behind, which is nonsense beyond the ring's size. */
+static uint32_t distance(const Ring *ring, uint32_t ahead, uint32_t behind)
+{
+    return MIN(ahead - behind, ring->size);
+}
+
+RingStats ring_stats(Ring *ring)
+{
+    const Shared *shared = ring->shared;
+    RingStats stats = {
+        .order = ring_order(ring),
+        .size = ring->size,
+        .requests = __atomic_load_n(&ring->n_requests, __ATOMIC_RELAXED),
+        .notifications = __atomic_load_n(&ring->n_notified, __ATOMIC_RELAXED),
+        .wakeups = __atomic_load_n(&ring->n_wakeups, __ATOMIC_RELAXED),
+    };
+
+    stats.out_used = distance(ring, __atomic_load_n(&shared->out_prod, __ATOMIC_RELAXED),
+                              __atomic_load_n(&ring->out_cons, __ATOMIC_RELAXED));
+    pthread_mutex_lock(&ring->lock);
+    stats.in_used = distance(ring, ring->in_prod, __atomic_load_n(&shared->in_cons, __ATOMIC_RELAXED));
+    stats.in_high = ring->in_high;
+    stats.replies = ring->n_replies;
+    stats.stalls = ring->n_stalls;
+    stats.stalled_usec = ring->stalled_usec;
+    if (ring->stalled)
+        stats.stalled_usec += (uint64_t)(g_get_monotonic_time() - ring->stalled_since);
+    pthread_mutex_unlock(&ring->lock);
+    return stats;
 }
 
 /*

@@ -46,6 +46,9 @@ void ring_free(Ring *ring);
 
 Channel *ring_channel(Ring *ring);
 
+/* The order of its number of pages. */
+unsigned ring_order(const Ring *ring);
+
 /* The local event channel port. */
 evtchn_port_t ring_port(const Ring *ring);
 
@@ -61,6 +64,27 @@ bool ring_pump(Ring *ring);
 
 /* Tells the frontend what the reader thread has done since the last call. [reader] */
 void ring_notify(Ring *ring);
+
+/* What has happened on a ring since it was mapped, and how it is now. */
+typedef struct RingStats {
+    unsigned order;         /* of its number of pages */
+    uint32_t size;          /* bytes of each half */
+    uint32_t in_used;       /* bytes of replies that the frontend has not consumed, */
+    uint32_t in_high;       /* the most there were, with those about to be published */
+    uint32_t out_used;      /* bytes of requests that were not taken */
+    uint64_t requests;      /* taken */
+    uint64_t replies;       /* published */
+    uint64_t stalls;        /* replies that had to wait for room, */
+    uint64_t stalled_usec;  /* and for how long any did */
+    uint64_t notifications; /* events sent */
+    uint64_t wakeups;       /* events received */
+} RingStats;
+
+/* Any thread. */
+RingStats ring_stats(Ring *ring);
+
+/* Counts an event from the frontend. [reader] */
+void ring_count_wakeup(Ring *ring);
 
 /* What the frontend broke, or NULL. Any thread. */
 const char *ring_broken(const Ring *ring);
