@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,8 +40,13 @@ typedef struct Section {
 
 struct Config {
     GKeyFile *file;
+    char *control_group; /* NULL: not given */
+    unsigned n_groups;
     GArray *sections; /* Section, as they come in the file */
 };
+
+#define DAEMON_GROUP      "daemon"
+#define CONTROL_GROUP_KEY "control-group"
 
 #define CONFIG_ERROR g_quark_from_static_string("xen-9pfs-config-error")
 
@@ -146,26 +152,79 @@ static bool set_keys(GKeyFile *file, const char *group, ExportOptions *options,
     return true;
 }
 
-static bool check_names(GKeyFile *file, const char *name, const char *group, GError **error)
+/* A file that is being checked. */
+typedef struct Check {
+    Config *config;
+    const char *name;
+    const char *text;
+    GError **error;
+} Check;
+
+/* Whether a line is that of `key`; the group's own when it is NULL. */
+static bool is_line_of(const char *line, const char *group, const char *key)
 {
-    g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
+    size_t length = strlen(key ? key : group);
+
+    if (!key)
+        return line[0] == '[' && strncmp(line + 1, group, length) == 0 && line[1 + length] == ']';
+    return strncmp(line, key, length) == 0 && line[length + strspn(line + length, " \t")] == '=';
+}
+
+/* The number of the line where a group gives the value of `key` that counts, or where it begins. */
+static unsigned find_line(const char *text, const char *group, const char *key)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    bool inside = false;
+    unsigned found = 1;
+
+    for (unsigned i = 0; lines[i]; i++) {
+        const char *line = g_strchug(lines[i]);
+
+        if (line[0] == '[')
+            inside = is_line_of(line, group, NULL);
+        if (inside && is_line_of(line, group, key))
+            found = i + 1;
+    }
+    return found;
+}
+
+/* Says what is wrong with a group, or with a key in it. Returns false. */
+static bool refuse(const Check *check, const char *group, const char *key, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+
+static bool refuse(const Check *check, const char *group, const char *key, const char *format, ...)
+{
+    g_autofree char *what = NULL;
+    va_list args;
+
+    va_start(args, format);
+    what = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(check->error, CONFIG_ERROR, EINVAL, "%s:%u: %s", check->name,
+                find_line(check->text, group, key), what);
+    return false;
+}
+
+static bool check_names(const Check *check, const char *group)
+{
+    g_auto(GStrv) keys = g_key_file_get_keys(check->config->file, group, NULL, NULL);
 
     for (char **key = keys; key && *key; key++) {
         if (!export_key_find(*key)) {
             g_autofree char *shown = log_escape(*key, strlen(*key));
 
-            g_set_error(error, CONFIG_ERROR, EINVAL,
-                        "%s: [%s]: there is no key \"%s\"; xen-9pfs.conf(5) lists those there are",
-                        name, group, shown);
-            return false;
+            return refuse(check, group, *key,
+                          "[%s]: there is no key \"%s\"; xen-9pfs.conf(5) lists those there are",
+                          group, shown);
         }
     }
     return true;
 }
 
-static bool check_values(GKeyFile *file, const char *name, const char *group, GError **error)
+static bool check_values(const Check *check, const char *group)
 {
     ExportOptions scratch = export_default_options;
+    GKeyFile *file = check->config->file;
     g_autofree char *right = NULL;
     const ExportKey *bad;
 
@@ -173,45 +232,102 @@ static bool check_values(GKeyFile *file, const char *name, const char *group, GE
         g_autofree char *value = g_key_file_get_value(file, group, bad->name, NULL);
         g_autofree char *shown = log_escape(value, strlen(value));
 
-        g_set_error(error, CONFIG_ERROR, EINVAL, "%s: [%s]: %s is \"%s\"; %s", name, group,
-                    bad->name, shown, right);
-        return false;
+        return refuse(check, group, bad->name, "[%s]: %s is \"%s\"; %s", group, bad->name, shown,
+                      right);
+    }
+    return true;
+}
+
+/* The group about the daemon itself, which has one key. */
+static bool read_daemon_group(const Check *check)
+{
+    GKeyFile *file = check->config->file;
+    g_auto(GStrv) keys = g_key_file_get_keys(file, DAEMON_GROUP, NULL, NULL);
+
+    for (char **key = keys; key && *key; key++) {
+        if (strcmp(*key, CONTROL_GROUP_KEY) != 0) {
+            g_autofree char *shown = log_escape(*key, strlen(*key));
+
+            return refuse(check, DAEMON_GROUP, *key,
+                          "[" DAEMON_GROUP "]: there is no key \"%s\"; give " CONTROL_GROUP_KEY,
+                          shown);
+        }
+        check->config->control_group =
+            g_strstrip(g_key_file_get_value(file, DAEMON_GROUP, *key, NULL));
+        if (check->config->control_group[0] == '\0')
+            return refuse(check, DAEMON_GROUP, *key,
+                          "[" DAEMON_GROUP "]: " CONTROL_GROUP_KEY " is \"\"; give a group");
     }
     return true;
 }
 
 /* Checks a group and notes it. */
-static bool add_section(Config *config, const char *name, const char *group, GError **error)
+static bool add_section(const Check *check, const char *group)
 {
     g_autofree char *shown = log_escape(group, strlen(group));
     Section section = {0};
 
-    if (!parse_group(group, &section)) {
-        g_set_error(error, CONFIG_ERROR, EINVAL,
-                    "%s: there is no group [%s]; give [defaults], [domain NAME], [tag TAG] or "
-                    "[path /PATH]",
-                    name, shown);
-        return false;
-    }
+    if (strcmp(group, DAEMON_GROUP) == 0)
+        return read_daemon_group(check);
+    if (!parse_group(group, &section))
+        return refuse(check, group, NULL,
+                      "there is no group [%s]; give [defaults], [domain NAME], [tag TAG] or "
+                      "[path /PATH], or [daemon]",
+                      shown);
     section.group = g_strdup(group);
-    g_array_append_val(config->sections, section);
-    return check_names(config->file, name, group, error) &&
-           check_values(config->file, name, group, error);
+    g_array_append_val(check->config->sections, section);
+    return check_names(check, group) && check_values(check, group);
+}
+
+static bool load(GKeyFile *file, const char *text, size_t size, GError **error)
+{
+    const GKeyFileFlags all = G_KEY_FILE_KEEP_TRANSLATIONS; /* else "key[de]" is passed over */
+
+    return size == 0 || g_key_file_load_from_data(file, text, size, all, error);
+}
+
+/* Where the first `n` lines of a text end. */
+static size_t end_of_lines(const char *text, unsigned n)
+{
+    const char *at = text;
+
+    for (; n > 0 && *at; n--)
+        at += strcspn(at, "\n") + (strchr(at, '\n') != NULL);
+    return (size_t)(at - text);
+}
+
+/* The first line with which a text cannot be loaded, which it can without: found by halving. */
+static unsigned find_broken_line(const char *text)
+{
+    unsigned good = 0, bad = 1;
+
+    for (const char *at = text; (at = strchr(at, '\n')); at++)
+        bad++;
+    while (bad - good > 1) {
+        unsigned middle = good + (bad - good) / 2;
+        g_autoptr(GKeyFile) file = g_key_file_new();
+
+        if (load(file, text, end_of_lines(text, middle), NULL))
+            good = middle;
+        else
+            bad = middle;
+    }
+    return bad;
 }
 
 static bool parse(Config *config, const char *name, const GString *text, GError **error)
 {
-    const GKeyFileFlags all = G_KEY_FILE_KEEP_TRANSLATIONS; /* else "key[de]" is passed over */
+    const Check check = {.config = config, .name = name, .text = text->str, .error = error};
     g_auto(GStrv) groups = NULL;
 
-    if (text->len > 0 &&
-        !g_key_file_load_from_data(config->file, text->str, text->len, all, error)) {
-        g_prefix_error(error, "%s: ", name);
+    if (!load(config->file, text->str, text->len, error)) {
+        g_prefix_error(error, "%s:%u: ", name, find_broken_line(text->str));
         return false;
     }
     groups = g_key_file_get_groups(config->file, NULL);
+    config->n_groups = g_strv_length(groups);
     for (char **group = groups; *group; group++) {
-        if (!add_section(config, name, *group, error))
+        if (!add_section(&check, *group))
             return false;
     }
     return true;
@@ -243,8 +359,19 @@ Config *config_read(const char *file, bool needed, GError **error)
 void config_free(Config *config)
 {
     g_key_file_unref(config->file);
+    g_free(config->control_group);
     g_array_unref(config->sections);
     g_free(config);
+}
+
+const char *config_control_group(const Config *config)
+{
+    return config->control_group;
+}
+
+unsigned config_n_groups(const Config *config)
+{
+    return config->n_groups;
 }
 
 /*

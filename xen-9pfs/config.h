@@ -2,12 +2,13 @@
 /*
  * Config: the configuration file, xen-9pfs.conf(5), which says how exports are served.
  *
+ *     [daemon]            about the daemon itself
  *     [defaults]          what holds for every export
  *     [domain web*]       for the exports of domains with such a name
  *     [tag build-?]       for those that have such a mount tag
  *     [path /srv/?]       for those with such a path
  *
- * A later kind of group takes precedence over an earlier one; of two groups of one kind, the one
+ * Of those about exports a later kind of group takes precedence over an earlier one; of two groups of one kind, the one
  * that comes later in the file. A file is checked as a whole when it is read: what is wrong
  * anywhere in it is an error, whether or not anything would come to it, and applying it cannot fail.
  */
@@ -28,10 +29,16 @@ typedef struct ConfigTarget {
 } ConfigTarget;
 
 /* Reads and checks `file`. One that does not exist is an empty one, unless it is `needed`. Returns
- * NULL with an error whose message names the file, and the group and the key where it is about
- * one, and says what would be right. */
+ * NULL with an error whose message names the file, and the line, the group and the key where it is
+ * about one, and says what would be right. */
 Config *config_read(const char *file, bool needed, GError **error);
 void config_free(Config *config);
+
+/* The group whose members may use the control socket; NULL: it says nothing about it. */
+const char *config_control_group(const Config *config);
+
+/* How many groups of lines the file has. */
+unsigned config_n_groups(const Config *config);
 
 /* Sets the options that the file has for `target`. */
 void config_apply(const Config *config, const ConfigTarget *target, ExportOptions *options);

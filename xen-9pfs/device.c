@@ -18,8 +18,8 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/record.h"
 #include "common/trace.h"
-#include "xen-9pfs/config.h"
 #include "xen-9pfs/export.h"
 
 enum {
@@ -55,6 +55,9 @@ struct Device {
     guint timer;
     gint64 return_after; /* monotonic time before which a frontend that is back must wait */
     Process *process;    /* NULL: none */
+    unsigned n_workers;  /* that were started */
+    int64_t since;       /* when the state was entered: seconds of the epoch */
+    NodesView view;      /* the last look */
     ExportCheck *check;  /* in CHECKING only */
     LinkSetup setup;     /* what the next worker is to serve */
     LogLimit failures;
@@ -63,6 +66,11 @@ struct Device {
 
 /* One look at the device, the same for all steps of one advance but for our own state. */
 typedef NodesView View;
+
+static int64_t epoch_seconds(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
 
 static void log_event(Device *device, LogLimit *limit, int priority, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
@@ -244,12 +252,12 @@ static const char *read_tag(Device *device)
  * devices that connect, rather than a surprise with the next start of the daemon. */
 static bool apply_config(Device *device, GError **error)
 {
-    g_autoptr(Config) config = NULL;
+    const Config *config;
     g_autoptr(GError) failure = NULL;
     g_autofree char *domain = nodes_read_domain_name(&device->nodes, device->key.domid);
     ConfigTarget target = {.path = device->setup.path, .tag = read_tag(device), .domain = domain};
 
-    config = config_read(device->host->config, device->host->config_needed, &failure);
+    config = config_file_get(device->host->config, &failure);
     if (config == NULL) {
         *error = g_error_new_literal(NODES_ERROR, EINVAL, failure->message);
         return false;
@@ -296,6 +304,8 @@ static DeviceState start_worker(Device *device, const View *view)
 
     if (!nodes_read_frontend(&device->nodes, &device->setup, &error))
         return fail(device, view, error);
+    device->setup.since = epoch_seconds();
+    device->n_workers++;
     device->process =
         process_start(&device->host->process, name, &device->setup, on_changed, device, &error);
     if (device->process != NULL)
@@ -515,6 +525,7 @@ static bool enter(Device *device, DeviceState next, View *view)
     set_timer(device, 0);
     g_clear_pointer(&device->check, export_check_free);
     device->state = next;
+    device->since = epoch_seconds();
     if (states[next].enter != NULL)
         states[next].enter(device);
     return true;
@@ -534,6 +545,7 @@ bool device_advance(Device *device)
         else
             next = DEVICE_GONE;
     } while (next != device->state && enter(device, next, &view));
+    device->view = view;
     return device->state != DEVICE_GONE || device->process != NULL;
 }
 
@@ -545,6 +557,7 @@ Device *device_new(const DeviceHost *host, const DeviceKey *key)
     device->key = *key;
     device->name = g_strdup_printf("%s/%u/%u", key->kind, key->domid, key->devid);
     nodes_init(&device->nodes, host->store, key);
+    device->since = epoch_seconds();
     device_mark(device);
     return device;
 }
@@ -599,4 +612,82 @@ const char *device_name(const Device *device)
 uint32_t device_domid(const Device *device)
 {
     return device->key.domid;
+}
+
+const DeviceKey *device_key(const Device *device)
+{
+    return &device->key;
+}
+
+bool device_exists(const Device *device)
+{
+    return device->view.exists;
+}
+
+static const char *xenbus_name(enum xenbus_state state)
+{
+    static const char *const names[] = {
+        [XenbusStateUnknown] = "unknown",
+        [XenbusStateInitialising] = "initialising",
+        [XenbusStateInitWait] = "initwait",
+        [XenbusStateInitialised] = "initialised",
+        [XenbusStateConnected] = "connected",
+        [XenbusStateClosing] = "closing",
+        [XenbusStateClosed] = "closed",
+        [XenbusStateReconfiguring] = "reconfiguring",
+        [XenbusStateReconfigured] = "reconfigured",
+    };
+
+    return state < G_N_ELEMENTS(names) ? names[state] : names[XenbusStateUnknown];
+}
+
+/* What the worker serves, or what the next one will. */
+static const LinkSetup *shown_setup(const Device *device)
+{
+    const LinkSetup *served = device->process ? process_setup(device->process) : NULL;
+
+    return served ? served : &device->setup;
+}
+
+static void report_worker(const Device *device, const LinkSetup *setup, GString *out)
+{
+    if (!device->process)
+        return;
+    record_number(out, "worker", (uint64_t)process_pid(device->process));
+    record_number(out, "rings", setup->n_rings);
+    record_number(out, "ring_order", process_ring_order(device->process));
+}
+
+void device_report(const Device *device, bool with_kind, GString *out)
+{
+    const DeviceKey *key = &device->key;
+    const LinkSetup *setup = shown_setup(device);
+    bool serves = device->state == DEVICE_CONNECTED && setup->since > 0;
+    g_autofree char *domain = nodes_read_domain_name(&device->nodes, key->domid);
+    g_autofree char *tag = device->tag ? g_strdup(device->tag) : nodes_read_tag(&device->nodes);
+
+    record_begin(out, "device");
+    record_format(out, "device", "%s%s%u.%u", with_kind ? key->kind : "", with_kind ? ":" : "",
+                  key->domid, key->devid);
+    record_text(out, "kind", key->kind);
+    record_number(out, "domid", key->domid);
+    record_text(out, "domain", domain);
+    record_number(out, "devid", key->devid);
+    record_text(out, "tag", tag);
+    record_text(out, "path", setup->path[0] ? setup->path : NULL);
+    record_text(out, "security_model", security_model_name(setup->options.model));
+    record_bool(out, "readonly", setup->options.readonly);
+    record_text(out, "state", xenbus_name(device->view.backend));
+    record_text(out, "frontend_state", xenbus_name(device->view.frontend));
+    report_worker(device, setup, out);
+    record_number(out, "since", (uint64_t)(serves ? setup->since : device->since));
+    record_text(out, "frontend", device->nodes.frontend);
+    record_text(out, "backend", device->nodes.backend);
+    record_number(out, "restarts", device->n_workers > 0 ? device->n_workers - 1 : 0);
+    record_end(out);
+}
+
+int device_pass_client(const Device *device, int client, const char *request)
+{
+    return device->process ? process_pass_client(device->process, client, request) : -ENOTCONN;
 }

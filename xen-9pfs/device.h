@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 
+#include "xen-9pfs/config_file.h"
 #include "xen-9pfs/nodes.h"
 #include "xen-9pfs/process.h"
 
@@ -23,8 +24,7 @@ typedef struct Device Device;
 typedef struct DeviceHost {
     ProcessHost process;
     Xenstore *store;
-    const char *config;       /* the configuration file */
-    bool config_needed;       /* it must exist */
+    ConfigFile *config;
     void (*wake)(void *data); /* some device has been marked */
     void *data;
 } DeviceHost;
@@ -56,5 +56,16 @@ bool device_advance(Device *device);
 /* "KIND/DOMID/DEVID": also the token of the device's watch. */
 const char *device_name(const Device *device);
 uint32_t device_domid(const Device *device);
+const DeviceKey *device_key(const Device *device);
+
+/* Whether it was in xenstore at the last look. */
+bool device_exists(const Device *device);
+
+/* Appends the device's record, docs/control-protocol.md. `with_kind`: its name has its kind, since
+ * there is another one with these numbers. */
+void device_report(const Device *device, bool with_kind, GString *out);
+
+/* Has the worker answer a client, see process_pass_client(). */
+int device_pass_client(const Device *device, int client, const char *request);
 
 #endif

@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-/* #syscalls recvfrom
- * send() is in sandbox.c, without an address. */
+/* #syscalls close
+ * send() is in sandbox.c, without an address, and recvmsg(), with the flags that it has here. */
 
 bool link_setup_equal(const LinkSetup *a, const LinkSetup *b)
 {
@@ -43,18 +44,53 @@ static void clear_unknown(LinkMessage *message)
         memset((char *)message + LINK_COMMON_SIZE, 0, sizeof(*message) - LINK_COMMON_SIZE);
 }
 
-int link_receive(int fd, LinkMessage *message)
+/* The descriptor in `header`, of which there is one at most, or -1. */
+static int passed_descriptor(struct msghdr *header)
 {
-    ssize_t received = recv(fd, message, sizeof(*message), MSG_DONTWAIT | MSG_TRUNC);
+    const struct cmsghdr *control = CMSG_FIRSTHDR(header);
+    int fd = -1;
 
-    if (received == 0)
-        return 0;
+    if (control && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(control), sizeof(fd));
+    return fd;
+}
+
+/* As recv(), with a descriptor if there is room for one. */
+static ssize_t receive_packet(int fd, LinkMessage *message, int *passed)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec span = {.iov_base = message, .iov_len = sizeof(*message)};
+    struct msghdr header = {.msg_iov = &span, .msg_iovlen = 1};
+    ssize_t received;
+
+    if (passed) {
+        header.msg_control = &control;
+        header.msg_controllen = sizeof(control);
+    }
+    received = recvmsg(fd, &header, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+    if (passed)
+        *passed = received >= 0 ? passed_descriptor(&header) : -1;
+    return received;
+}
+
+int link_receive(int fd, LinkMessage *message, int *passed)
+{
+    ssize_t received = receive_packet(fd, message, passed);
+
     if (received < 0)
         return errno == ECONNRESET ? 0 : -errno;
-    if (!is_valid(message, (size_t)received))
-        return -EPROTO;
-    clear_unknown(message);
-    message->setup.path[sizeof(message->setup.path) - 1] = '\0';
-    message->text[sizeof(message->text) - 1] = '\0';
-    return 1;
+    if (received > 0 && is_valid(message, (size_t)received)) {
+        clear_unknown(message);
+        message->setup.path[sizeof(message->setup.path) - 1] = '\0';
+        message->text[sizeof(message->text) - 1] = '\0';
+        return 1;
+    }
+    if (passed && *passed >= 0)
+        close(*passed);
+    if (passed)
+        *passed = -1;
+    return received == 0 ? 0 : -EPROTO;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,6 +40,7 @@ struct Process {
     char *reason;
     char *ending;
     LogLimit lines; /* that the worker asks us to log */
+    uint32_t ring_order;
     LinkSetup setup;
     ProcessChanged changed;
     void *data;
@@ -133,6 +135,7 @@ static void on_hello(Process *process, const LinkMessage *message)
 {
     if (process->state != PROCESS_STARTING)
         return;
+    process->ring_order = message->ring_order;
     if (!process->has_setup && message->state != LINK_STATE_EMPTY) {
         process->setup = message->setup;
         process->has_setup = true;
@@ -157,6 +160,7 @@ static void on_message(Process *process, const LinkMessage *message)
     case LINK_READY:
         if (process->state != PROCESS_STARTING)
             break;
+        process->ring_order = message->ring_order;
         clear_source(&process->timer);
         change_state(process, PROCESS_READY);
         break;
@@ -189,7 +193,7 @@ static bool read_link(Process *process)
     int rc = process->link < 0 ? 0 : 1;
 
     for (int i = 0; i < MESSAGES_PER_TURN && rc == 1; i++) {
-        rc = link_receive(process->link, &message);
+        rc = link_receive(process->link, &message, NULL);
         if (rc == 1)
             on_message(process, &message);
     }
@@ -281,7 +285,8 @@ static bool set_errno_error(GError **error, const char *what)
     return false;
 }
 
-/* Creates the socket that the worker inherits and will listen on. Returns the descriptor, or -1
+/* Creates the socket that the worker inherits and will listen on. It is for this user only, whoever
+ * may enter the run folder. Returns the descriptor, or -1
  * with errno set. */
 static int bind_socket(const Process *process)
 {
@@ -290,7 +295,8 @@ static int bind_socket(const Process *process)
     if (fd < 0)
         return -1;
     unlink(process->address.sun_path);
-    if (bind(fd, (const struct sockaddr *)&process->address, sizeof(process->address)) == 0)
+    if (bind(fd, (const struct sockaddr *)&process->address, sizeof(process->address)) == 0 &&
+        chmod(process->address.sun_path, 0600) == 0)
         return fd;
     close(fd);
     return -1;
@@ -502,4 +508,34 @@ const char *process_reason(const Process *process)
 const char *process_ending(const Process *process)
 {
     return process->ending;
+}
+
+uint32_t process_ring_order(const Process *process)
+{
+    return MIN(process->ring_order, (uint32_t)LINK_MAX_ORDER);
+}
+
+int process_pass_client(const Process *process, int client, const char *request)
+{
+    LinkMessage message = {.version = LINK_VERSION, .type = LINK_QUERY};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec span = {.iov_base = &message, .iov_len = sizeof(message)};
+    struct msghdr header = {.msg_iov = &span,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof(control)};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+
+    if (process->state != PROCESS_READY || process->link < 0)
+        return -ENOTCONN;
+    if (g_strlcpy(message.text, request, sizeof(message.text)) >= sizeof(message.text))
+        return -EMSGSIZE;
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &client, sizeof(client));
+    return sendmsg(process->link, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }

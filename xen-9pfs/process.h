@@ -69,6 +69,14 @@ pid_t process_pid(const Process *process);
 /* What the worker serves: the setup it was started with, or told of when it was adopted. */
 const LinkSetup *process_setup(const Process *process);
 
+/* The order of its largest ring, as it says; 0 while it has said nothing. */
+uint32_t process_ring_order(const Process *process);
+
+/* Has the worker answer `request`, a line of the control protocol without its end, to the connection
+ * `client`, which stays the caller's to close. Never waits. Returns 0 or a negative errno: -ENOTCONN
+ * when it does not serve, -EAGAIN when it does not take what it is sent, -EMSGSIZE. */
+int process_pass_client(const Process *process, int client, const char *request);
+
 /* Why it failed, in the worker's words or the supervisor's; NULL if nothing is known. */
 const char *process_reason(const Process *process);
 

@@ -26,6 +26,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <xen/xen.h>
@@ -404,6 +405,7 @@ static const CallRule call_rules[] = {
     {__NR_clone, 0, THREAD_FLAGS | NAMESPACE_FLAGS, THREAD_FLAGS},
     {__NR_unshare, 0, INT_BITS, CLONE_FS}, /* protocol/local_xattr.c */
     {__NR_sendto, 4, UINT64_MAX, 0},       /* only to whom the log and the link are connected */
+    {__NR_recvmsg, 2, INT_BITS, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC}, /* xen-9pfs/link.c */
     {__NR_prctl, 0, INT_BITS, PR_SET_NAME},
 #ifdef __SANITIZE_ADDRESS__
     {__NR_prctl, 0, INT_BITS, PR_GET_SECCOMP}, /* tests/lib/asan_leaks.c */

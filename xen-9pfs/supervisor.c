@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "xen-9pfs/config.h"
+#include "xen-9pfs/commands.h"
+#include "xen-9pfs/config_file.h"
+#include "xen-9pfs/control.h"
 #include "xen-9pfs/device.h"
 #include "xen-9pfs/domain.h"
 #include "xen-9pfs/service.h"
@@ -43,6 +45,9 @@ typedef struct Supervisor {
     DeviceHost host;
     Xenstore *store;
     DomainQuery *domains;
+    ConfigFile *config;
+    CommandHost commands;
+    Control *control; /* NULL: there is none */
     GMainLoop *loop;
     GHashTable *devices; /* name -> Device, which owns the name */
     guint work_source;   /* 0: nothing is marked */
@@ -377,13 +382,31 @@ static void unclaim(const Supervisor *supervisor)
 /* A file that is wrong is better noticed now than by the first guest. */
 static bool check_config(const Supervisor *supervisor)
 {
-    const Options *options = supervisor->options;
     g_autoptr(GError) error = NULL;
-    g_autoptr(Config) config = config_read(options->config, options->config_needed, &error);
+    const Config *config = config_file_get(supervisor->config, &error);
 
     if (config == NULL)
         log_error("%s", error->message);
     return config != NULL;
+}
+
+/* Guests can be served without a control socket, or one for root only. */
+static void open_control(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    const Config *config;
+
+    supervisor->control = control_new(supervisor->options->run_dir, commands_answer,
+                                      &supervisor->commands, &error);
+    supervisor->commands.control = supervisor->control;
+    if (supervisor->control == NULL) {
+        log_error("there is no control socket: %s", error->message);
+        return;
+    }
+    config = config_file_get(supervisor->config, &error);
+    if (config == NULL ||
+        !control_set_group(supervisor->control, config_control_group(config), &error))
+        log_error("the control socket is for root only: %s", error->message);
 }
 
 static bool connect_xenstore(Supervisor *supervisor)
@@ -413,6 +436,7 @@ static bool start(Supervisor *supervisor, bool *taken)
     supervisor->domains = domain_query_new();
     adopt_workers(supervisor);
     catch_signals(supervisor);
+    open_control(supervisor);
     return set_watches(supervisor) && claim(supervisor);
 }
 
@@ -421,19 +445,25 @@ static void supervisor_init(Supervisor *supervisor, const Options *options)
     memset(supervisor, 0, sizeof(*supervisor));
     supervisor->options = options;
     supervisor->lock = -1;
+    supervisor->config = config_file_new(options->config, options->config_needed);
     supervisor->host = (DeviceHost){
         .process = {.run_dir = options->run_dir,
                     .log_level = options->log_level,
                     .foreground = options->foreground,
-                    .sandbox = options->sandbox,
-                    .scopes = scopes_new()},
-        .config = options->config,
-        .config_needed = options->config_needed,
+                     .sandbox = options->sandbox,
+                     .scopes = scopes_new()},
+        .config = supervisor->config,
         .wake = wake,
         .data = supervisor,
     };
     supervisor->loop = g_main_loop_new(NULL, FALSE);
     supervisor->devices = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_device);
+    supervisor->commands = (CommandHost){
+        .options = options,
+        .config = supervisor->config,
+        .devices = supervisor->devices,
+        .since = g_get_real_time() / G_USEC_PER_SEC,
+    };
 }
 
 /* Everything goes but the workers. The lock goes last: the next supervisor finds nothing half
@@ -442,6 +472,7 @@ static void supervisor_deinit(Supervisor *supervisor)
 {
     if (supervisor->claimed && !supervisor->lost)
         unclaim(supervisor);
+    control_free(supervisor->control);
     g_hash_table_destroy(supervisor->devices);
     if (supervisor->work_source != 0)
         g_source_remove(supervisor->work_source);
@@ -450,6 +481,7 @@ static void supervisor_deinit(Supervisor *supervisor)
     if (supervisor->store != NULL)
         xenstore_close(supervisor->store);
     scopes_free(supervisor->host.process.scopes);
+    config_file_free(supervisor->config);
     g_main_loop_unref(supervisor->loop);
     if (supervisor->lock >= 0)
         close(supervisor->lock);

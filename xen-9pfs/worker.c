@@ -23,6 +23,7 @@
 #include "common/trace.h"
 #include "protocol/local.h"
 #include "protocol/session.h"
+#include "xen-9pfs/answer.h"
 #include "xen-9pfs/link.h"
 #include "xen-9pfs/ring.h"
 #include "xen-9pfs/sandbox.h"
@@ -57,6 +58,7 @@ typedef struct Worker {
     xenevtchn_handle *evtchn;
     Fs *fs;
     Session *session;
+    Answers *answers;
     Ring *rings[LINK_MAX_RINGS];
     unsigned n_rings;
     bool masked[LINK_MAX_RINGS]; /* an event came and the port was not unmasked yet */
@@ -81,6 +83,15 @@ static void change_link(Worker *w, int fd)
     pthread_mutex_unlock(&w->link_lock);
 }
 
+static uint32_t largest_ring_order(const Worker *w)
+{
+    uint32_t order = 0;
+
+    for (unsigned i = 0; i < w->n_rings; i++)
+        order = MAX(order, ring_order(w->rings[i]));
+    return order;
+}
+
 static void send_message(Worker *w, LinkType type)
 {
     LinkMessage message = {
@@ -88,6 +99,7 @@ static void send_message(Worker *w, LinkType type)
         .type = type,
         .state = w->state,
         .setup = w->setup,
+        .ring_order = largest_ring_order(w),
     };
 
     if (w->link_fd < 0)
@@ -138,8 +150,24 @@ static void accept_supervisor(Worker *w)
 
 static void start_serving(Worker *w, const LinkSetup *setup);
 
-static void handle_message(Worker *w, const LinkMessage *message)
+/* A client of the control socket asks for something. One whom nobody can answer is hung up on. */
+static void take_client(Worker *w, const LinkMessage *message, int client)
 {
+    if (w->answers && client >= 0)
+        answers_take(w->answers, client, message->text);
+    else if (client >= 0)
+        close(client);
+}
+
+/* `passed` is a descriptor that came with it, or -1. */
+static void handle_message(Worker *w, const LinkMessage *message, int passed)
+{
+    if (message->type == LINK_QUERY) {
+        take_client(w, message, passed);
+        return;
+    }
+    if (passed >= 0)
+        close(passed);
     switch (message->type) {
     case LINK_SETUP:
         if (w->state == LINK_STATE_EMPTY && message->version == LINK_VERSION)
@@ -158,11 +186,11 @@ static void handle_message(Worker *w, const LinkMessage *message)
 static void receive_messages(Worker *w)
 {
     LinkMessage message;
-    int result;
+    int result, passed;
 
-    while (w->link_fd >= 0 && (result = link_receive(w->link_fd, &message)) != -EAGAIN) {
+    while (w->link_fd >= 0 && (result = link_receive(w->link_fd, &message, &passed)) != -EAGAIN) {
         if (result == 1) {
-            handle_message(w, &message);
+            handle_message(w, &message, passed);
             continue;
         }
         change_link(w, -1);
@@ -259,6 +287,18 @@ static void open_session(Worker *w)
         session_add_channel(w->session, ring_channel(w->rings[i]));
 }
 
+static void open_answers(Worker *w)
+{
+    AnswerSource source = {
+        .session = w->session,
+        .fs = w->fs,
+        .rings = w->rings,
+        .n_rings = w->n_rings,
+    };
+
+    w->answers = answers_new(&source);
+}
+
 static void start_serving(Worker *w, const LinkSetup *setup)
 {
     char title[16]; /* as much as the kernel keeps */
@@ -274,6 +314,7 @@ static void start_serving(Worker *w, const LinkSetup *setup)
     if (!open_xen(w) || !map_rings(w) || !enter_export(w))
         return;
     open_session(w);
+    open_answers(w);
     sandbox_warm_up();
     if (!check_phase(w, sandbox_forbid_calls(&w->sandbox)))
         return;
@@ -287,6 +328,7 @@ static void start_serving(Worker *w, const LinkSetup *setup)
 /* Lets go of everything, in the reverse order. */
 static void stop_serving(Worker *w)
 {
+    answers_free(w->answers);
     if (w->session)
         session_stop(w->session);
     for (unsigned i = 0; i < w->n_rings; i++)
@@ -346,8 +388,10 @@ static void collect_event(Worker *w)
     int port = xenevtchn_pending(w->evtchn);
 
     for (unsigned i = 0; port >= 0 && i < w->n_rings; i++) {
-        if (ring_port(w->rings[i]) == (evtchn_port_t)port)
-            w->masked[i] = true;
+        if (ring_port(w->rings[i]) != (evtchn_port_t)port)
+            continue;
+        w->masked[i] = true;
+        ring_count_wakeup(w->rings[i]);
     }
     w->empty_events++;
 }

@@ -273,7 +273,7 @@ static void test_start(Fixture *fixture, const void *data)
     fixture_end_supervisor(fixture, SIGTERM);
     write_config("[defaults]\nfmode=rw\n");
     expect_no_start(fixture, program, file,
-                    "xen-9pfs.conf: [defaults]: fmode is \"rw\"; give octal");
+                    "xen-9pfs.conf:2: [defaults]: fmode is \"rw\"; give octal");
     write_config("[something]\n");
     expect_no_start(fixture, program, file, "xen-9pfs.conf: there is no group [something]; give");
     expect_no_start(fixture, program, "/nowhere/conf", "cannot open /nowhere/conf: No such file");
