@@ -3,7 +3,7 @@
  * Trace points: places where perf, bpftrace or gdb can attach (USDT, provider xen_9pfs).
  *
  *     request type tag id      a request was taken from its ring
- *     reply tag id size        its reply is published
+ *     reply tag id size        its reply is about to be published
  *     rerror tag id errno      it failed; the reply says so
  *     rcancel tag id           it was cancelled: no reply, everything that it held is released
  *     version dialect msize    a session began; the dialect is a string

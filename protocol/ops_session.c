@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/trace.h"
+#include "protocol/events.h"
 #include "protocol/ops.h"
 
 enum { VERSION_REPLY_SIZE = 32 };
@@ -38,7 +38,7 @@ int op_version(Request *r)
     session_agree(r->session, dialect, msize);
     write_u32(w, msize);
     write_string(w, version, strlen(version));
-    TRACE2(version, version, msize);
+    event_version(r, version, msize);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/trace.h"
+#include "protocol/events.h"
 #include "protocol/ops.h"
 
 /* Gives the reply's writer room for `size` bytes, header included. */
@@ -159,7 +159,7 @@ static void encode_error(Request *r, int error)
     write_header(r->reply.start, (uint32_t)r->reply.used, numeric ? P9_RLERROR : P9_RERROR,
                  r->t.tag);
     r->error = -error;
-    TRACE3(rerror, r->t.tag, r->id, -error);
+    event_rerror(r, -error);
 }
 
 static void encode_reply(Request *r, int error)
@@ -216,6 +216,8 @@ bool request_retire(Request *r)
         tag_table_remove(&r->session->tags, r);
     }
     tag_unlock(&r->session->tags, r->t.tag);
+    if (r->published)
+        event_reply(r); /* before the client can send something that is traced first */
     return r->published;
 }
 
@@ -225,7 +227,7 @@ static void end_without_reply(Request *r)
     unregister(r);
     tag_table_remove(&r->session->tags, r);
     tag_unlock(&r->session->tags, r->t.tag);
-    TRACE2(rcancel, r->t.tag, r->id);
+    event_rcancel(r);
 }
 
 static void count(const Request *r)
@@ -245,9 +247,7 @@ static void count(const Request *r)
 void request_finish(Request *r)
 {
     count(r);
-    if (r->published)
-        TRACE3(reply, r->t.tag, r->id, r->reply.used);
-    else
+    if (!r->published)
         end_without_reply(r);
     for (Request *w = r->waiters; w; w = w->next_waiter)
         w->settle = r->published ? r->channel : NULL;
@@ -270,6 +270,7 @@ void request_free(Request *r)
 
     release_fids(r);
     fid_table_unref(r->fids);
+    traced_free(r->traced);
     if (r->message_actual > 0)
         buffer_pool_put(buffers, r->message, r->message_actual);
     if (r->reply_actual > 0)

@@ -22,6 +22,7 @@
 typedef struct Session Session;
 typedef struct Channel Channel;
 typedef struct Request Request;
+typedef struct Traced Traced; /* events.c */
 
 /* tests/model/flush.pml has the same states, and `published` behind them. */
 typedef enum RequestState {
@@ -86,6 +87,7 @@ struct Request {
 
     int64_t taken_at; /* monotonic microseconds */
     int error;        /* of the reply: an errno value, or 0 */
+    Traced *traced;   /* somebody wants to see what becomes of it; NULL: nobody */
     gint state;       /* atomic: RequestState */
 
     /* Under the tag's lock: */

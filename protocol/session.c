@@ -6,9 +6,10 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "common/trace.h"
 #include "protocol/describe.h"
+#include "protocol/events.h"
 #include "protocol/id_map.h"
+#include "protocol/ops.h"
 
 enum {
     RESERVED_REQUESTS = 64,         /* admitted beyond the limit, when they release something */
@@ -58,6 +59,7 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     session->lock_waits =
         lock_waits_new(session->locks, limits->max_lock_waits, limits->max_lock_wait_msec);
     session->throttle = throttle_waits_new(&options->throttle, limits->throttle_clock);
+    tracers_init(&session->tracers);
     tag_table_init(&session->tags);
     g_queue_init(&session->flushes);
     session->latest_flush = g_hash_table_new(NULL, NULL);
@@ -443,8 +445,8 @@ void session_take(Session *session, Request *request)
 {
     int error = tmessage_decode(&request->t, request->dialect, request->message, request->size);
 
-    TRACE3(request, request->t.type, request->t.tag, request->id);
     request->op = error ? NULL : op_for_type(request->t.type);
+    event_request(request);
     register_tag(session, request);
     if (session->n_flushes_taking > 0 && flush_discards(session, request))
         return;
@@ -546,7 +548,7 @@ static void inspect_fid_of_request(const Fid *fid, void *context)
 {
     RequestInfo *info = context;
 
-    info->uid = fid->uid;
+    info->uid = fid_user(fid);
     info->path = inspect_path(fid);
 }
 
@@ -628,6 +630,13 @@ static unsigned count_in_flight(Session *session)
     return n;
 }
 
+int session_add_tracer(Session *session, TraceFilter *filter)
+{
+    uint64_t first = __atomic_load_n(&session->last_id, __ATOMIC_RELAXED) + 1;
+
+    return tracers_add(&session->tracers, filter, first);
+}
+
 SessionStatus session_status(Session *session)
 {
     SessionStatus status = {
@@ -658,7 +667,7 @@ static void inspect_fid(const Fid *fid, void *context)
     FidInfo *info = context;
 
     *info = (FidInfo){
-        .uid = fid->uid,
+        .uid = fid_user(fid),
         .type = fid->node->type,
         .is_open = fid->file,
         .is_xattr = fid->xattr,
@@ -796,6 +805,7 @@ void session_free(Session *session)
     lock_table_free(session->locks);
     throttle_waits_free(session->throttle);
     tag_table_deinit(&session->tags);
+    tracers_deinit(&session->tracers);
     buffer_pool_free(session->buffers);
     stats_free(session->stats);
     pthread_mutex_destroy(&session->state_lock);

@@ -18,6 +18,7 @@
 #include "protocol/stats.h"
 #include "protocol/tags.h"
 #include "protocol/throttle_wait.h"
+#include "protocol/tracer.h"
 
 enum {
     SESSION_MAX_CHANNELS = 8,
@@ -76,7 +77,8 @@ typedef struct SessionState {
 } SessionState;
 
 struct Session {
-    Fs *fs; /* borrowed */
+    Fs *fs;          /* borrowed */
+    Tracers tracers; /* see events.h */
     ExportOptions options;
     Pool *pool;
     BufferPool *buffers;
@@ -161,7 +163,7 @@ typedef struct SessionStatus {
     int64_t age_usec;
 } SessionStatus;
 
-/* Any thread. Never waits for a file system, as the next two. */
+/* Any thread. Never waits for a file system, as the next ones. */
 SessionStatus session_status(Session *session);
 
 /* A request that was taken and is not published yet. */
@@ -178,7 +180,7 @@ typedef struct RequestInfo {
     int64_t age_usec;
     uint32_t fid;      /* the message's first one, or P9_NOFID */
     bool has_fid;      /* it is in the fid table, so that these are known: */
-    uint32_t uid;      /* whom it is for: the guest's number */
+    uint32_t uid;      /* whom it is for: the guest's number, see fid_user() */
     char *path;        /* see FsOps.path; NULL where it is not known */
     char *detail;      /* the rest of the message, see describe.h */
 } RequestInfo;
@@ -186,6 +188,9 @@ typedef struct RequestInfo {
 /* The requests in flight, oldest first: a new array of RequestInfo, with their texts. Each is as it
  * was at some time during the call. Any thread. */
 GArray *session_list_requests(Session *session);
+
+/* Begins to trace requests that are taken from now on, see tracers_add(). Any thread. */
+int session_add_tracer(Session *session, TraceFilter *filter);
 
 /* A fid in the table. */
 typedef struct FidInfo {

@@ -23,12 +23,13 @@ enum {
     IDLE_USEC = 10 * 1000 * 1000, /* in which a client must read something */
 };
 
-/* One that is being answered. */
+/* One that is being answered. The answer of a tracer has no end. */
 typedef struct Client {
     int fd;
     GString *text;
     size_t sent;      /* bytes of it */
-    int64_t deadline; /* monotonic microseconds */
+    int64_t deadline; /* monotonic microseconds; of a tracer there is none */
+    int tracer;       /* its number, or -1 */
 } Client;
 
 /* One that has just come. */
@@ -50,6 +51,15 @@ struct Answers {
     bool ending;
 };
 
+static void wake(void *context)
+{
+    Answers *a = context;
+    uint64_t one = 1;
+    ssize_t written = write(a->wake_fd, &one, sizeof(one));
+
+    (void)written; /* a counter that is full wakes, too */
+}
+
 Answers *answers_new(const AnswerSource *source)
 {
     Answers *a = g_new0(Answers, 1);
@@ -58,15 +68,8 @@ Answers *answers_new(const AnswerSource *source)
     a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&a->lock, NULL);
     g_queue_init(&a->callers);
+    tracers_set_ready(&source->session->tracers, wake, a);
     return a;
-}
-
-static void wake(Answers *a)
-{
-    uint64_t one = 1;
-    ssize_t written = write(a->wake_fd, &one, sizeof(one));
-
-    (void)written; /* a counter that is full wakes, too */
 }
 
 static void free_caller(gpointer data)
@@ -79,31 +82,46 @@ static void free_caller(gpointer data)
     g_free(caller);
 }
 
-static void free_client(Client *client)
+static void free_client(Answers *a, Client *client)
 {
+    if (client->tracer >= 0)
+        tracers_remove(&a->source.session->tracers, client->tracer);
     close(client->fd);
     g_string_free(client->text, TRUE);
 }
 
 static void remove_client(Answers *a, unsigned index)
 {
-    free_client(&a->clients[index]);
+    free_client(a, &a->clients[index]);
     a->clients[index] = a->clients[--a->n_clients];
 }
 
-/* Sends as much as the client takes now. Returns false when there is nothing more to do for it. */
-static bool push_text(Client *client)
+/* Takes what has happened since the last time, when the client has all of before. */
+static void refill_text(Answers *a, Client *client)
 {
-    while (client->sent < client->text->len) {
-        ssize_t sent = send(client->fd, client->text->str + client->sent,
-                            client->text->len - client->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (client->tracer < 0 || client->sent < client->text->len)
+        return;
+    g_string_truncate(client->text, 0);
+    client->sent = 0;
+    tracers_take(&a->source.session->tracers, client->tracer, client->text);
+}
 
+/* Sends as much as the client takes now. Returns false when there is nothing more to do for it. */
+static bool push_text(Answers *a, Client *client)
+{
+    for (;;) {
+        ssize_t sent;
+
+        refill_text(a, client);
+        if (client->sent == client->text->len)
+            return client->tracer >= 0;
+        sent = send(client->fd, client->text->str + client->sent, client->text->len - client->sent,
+                    MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0)
             return errno == EAGAIN || errno == EINTR;
         client->sent += (size_t)sent;
         client->deadline = g_get_monotonic_time() + IDLE_USEC;
     }
-    return false;
 }
 
 /* Begins to answer. */
@@ -115,10 +133,11 @@ static void add_client(Answers *a, Caller *caller)
         .fd = caller->fd,
         .text = g_string_new(NULL),
         .deadline = g_get_monotonic_time() + IDLE_USEC,
+        .tracer = -1,
     };
     caller->fd = -1;
-    answer_request(&a->source, caller->request, client->text);
-    if (!push_text(client))
+    client->tracer = answer_request(&a->source, caller->request, client->text);
+    if (!push_text(a, client))
         remove_client(a, a->n_clients - 1);
 }
 
@@ -150,10 +169,12 @@ static void serve_clients(Answers *a, const struct pollfd fds[])
 
     for (unsigned i = a->n_clients; i-- > 0;) {
         Client *client = &a->clients[i];
-        bool goes_on = now < client->deadline;
+        bool goes_on = client->tracer >= 0 || now < client->deadline;
 
-        if (goes_on && fds[i].revents)
-            goes_on = push_text(client);
+        if (fds[i].revents & (POLLERR | POLLHUP))
+            goes_on = false;
+        if (goes_on && (fds[i].revents || client->tracer >= 0))
+            goes_on = push_text(a, client);
         if (!goes_on)
             remove_client(a, i);
     }
@@ -164,8 +185,10 @@ static int next_deadline(const Answers *a)
 {
     int64_t first = INT64_MAX;
 
-    for (unsigned i = 0; i < a->n_clients; i++)
-        first = MIN(first, a->clients[i].deadline);
+    for (unsigned i = 0; i < a->n_clients; i++) {
+        if (a->clients[i].tracer < 0)
+            first = MIN(first, a->clients[i].deadline);
+    }
     if (first == INT64_MAX)
         return -1;
     return (int)(MAX(first - g_get_monotonic_time(), 0) / 1000) + 1;
@@ -176,8 +199,12 @@ static void wait_for_clients(Answers *a)
     struct pollfd fds[MAX_CLIENTS + 1];
     uint64_t count;
 
-    for (unsigned i = 0; i < a->n_clients; i++)
-        fds[i] = (struct pollfd){.fd = a->clients[i].fd, .events = POLLOUT};
+    for (unsigned i = 0; i < a->n_clients; i++) {
+        const Client *client = &a->clients[i];
+        bool has_text = client->sent < client->text->len;
+
+        fds[i] = (struct pollfd){.fd = client->fd, .events = has_text ? POLLOUT : 0};
+    }
     fds[a->n_clients] = (struct pollfd){.fd = a->wake_fd, .events = POLLIN};
     if (poll(fds, a->n_clients + 1, next_deadline(a)) < 0)
         return;
@@ -243,8 +270,11 @@ void answers_free(Answers *a)
     wake(a);
     if (a->has_thread)
         pthread_join(a->thread, NULL);
-    while (a->n_clients > 0)
+    tracers_set_ready(&a->source.session->tracers, NULL, NULL);
+    while (a->n_clients > 0) {
+        push_text(a, &a->clients[0]); /* a tracer's last lines */
         remove_client(a, 0);
+    }
     g_queue_clear_full(&a->callers, free_caller);
     if (a->wake_fd >= 0)
         close(a->wake_fd);

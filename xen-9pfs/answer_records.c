@@ -268,6 +268,102 @@ static void answer_fids(const AnswerSource *source, GString *out)
 }
 
 /*
+ * trace
+ */
+
+/* Adds the message that is called `name` to those that a filter lets through. */
+static bool add_type(TraceFilter *filter, const char *name)
+{
+    for (unsigned type = 0; type < N_TYPES; type += 2) {
+        if (strcmp(tmessage_name((uint8_t)type), name) == 0) {
+            filter->types[type / 64] |= UINT64_C(1) << type % 64;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each of these returns NULL, or what is wrong. */
+static const char *parse_types(const char *value, TraceFilter *filter)
+{
+    g_auto(GStrv) names = g_strsplit(value, ",", -1);
+
+    for (char **name = names; *name; name++) {
+        if (!add_type(filter, *name))
+            return "ops: names of messages, separated by commas, such as Tread,Twrite";
+    }
+    return *names ? NULL : "ops: names of messages, such as Tread";
+}
+
+static const char *parse_fid(const char *value, TraceFilter *filter)
+{
+    guint64 fid;
+
+    if (!g_ascii_string_to_unsigned(value, 10, 0, UINT32_MAX, &fid, NULL))
+        return "fid: a number";
+    filter->has_fid = true;
+    filter->fid = (uint32_t)fid;
+    return NULL;
+}
+
+static const char *parse_path(const char *value, TraceFilter *filter)
+{
+    g_free(filter->path);
+    filter->path = g_strdup(value);
+    return NULL;
+}
+
+static const char *parse_errors(const char *value, TraceFilter *filter)
+{
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+        return "errors: 0 or 1";
+    filter->errors = value[0] == '1';
+    return NULL;
+}
+
+static const struct {
+    const char *name;
+    const char *(*parse)(const char *value, TraceFilter *filter);
+} trace_arguments[] = {
+    {"ops=", parse_types},
+    {"fid=", parse_fid},
+    {"path=", parse_path},
+    {"errors=", parse_errors},
+};
+
+static const char *parse_argument(const char *word, TraceFilter *filter)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(trace_arguments); i++) {
+        const char *name = trace_arguments[i].name;
+
+        if (g_str_has_prefix(word, name))
+            return trace_arguments[i].parse(word + strlen(name), filter);
+    }
+    return "trace: the arguments are ops=, fid=, path= and errors=";
+}
+
+/* Begins to trace. Returns the tracer, or -1. */
+static int answer_trace(const AnswerSource *source, char **arguments, GString *out)
+{
+    const char *why = NULL;
+    TraceFilter filter = {.has_fid = false};
+    int tracer = -1;
+
+    for (; *arguments && !why; arguments++)
+        why = parse_argument(*arguments, &filter);
+    if (!why) {
+        tracer = session_add_tracer(source->session, &filter);
+        why = "there are four tracers already";
+    }
+    trace_filter_deinit(&filter);
+    if (tracer < 0)
+        record_error(out, why);
+    else
+        g_string_append(out, RECORD_OK);
+    return tracer;
+}
+
+/*
  * All
  */
 
@@ -280,12 +376,10 @@ static const struct {
     {"fids", answer_fids},
 };
 
-/* The words are the command and the device, which the supervisor has looked at. */
-void answer_request(const AnswerSource *source, const char *request, GString *out)
+/* One of those without arguments but the device, at which the supervisor has looked. */
+static void answer_command(const AnswerSource *source, char **words, GString *out)
 {
-    g_auto(GStrv) words = record_split_request(request);
-
-    for (size_t i = 0; words && i < G_N_ELEMENTS(commands); i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
         if (strcmp(words[0], commands[i].name) != 0)
             continue;
         if (g_strv_length(words) != 2) {
@@ -298,4 +392,17 @@ void answer_request(const AnswerSource *source, const char *request, GString *ou
         return;
     }
     record_error(out, "the worker does not know this command");
+}
+
+int answer_request(const AnswerSource *source, const char *request, GString *out)
+{
+    g_auto(GStrv) words = record_split_request(request);
+
+    if (!words || !words[1])
+        record_error(out, "the request is malformed");
+    else if (strcmp(words[0], "trace") == 0)
+        return answer_trace(source, words + 2, out);
+    else
+        answer_command(source, words, out);
+    return -1;
 }

@@ -22,7 +22,7 @@
 #include <xen/io/9pfs.h>
 #include <xen/xen.h>
 
-#include "common/trace.h"
+#include "protocol/events.h"
 
 enum {
     PAGE_BYTES = 1 << XEN_PAGE_SHIFT,
@@ -382,7 +382,7 @@ static void trace_stall(Ring *ring)
 
     if (waits && waits != ring->stalled) {
         ring->n_stalls++;
-        TRACE2(ring_stall, ring->channel.index, waits->reply.used);
+        event_ring_stall(ring->channel.session, ring->channel.index, waits->reply.used);
     }
     if (!waits != !ring->stalled)
         count_stalled_time(ring);

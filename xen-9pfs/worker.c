@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/trace.h"
+#include "protocol/events.h"
 #include "protocol/local.h"
 #include "protocol/session.h"
 #include "xen-9pfs/answer.h"
@@ -122,10 +122,32 @@ static void send_line(int priority, const char *line, void *context)
     pthread_mutex_unlock(&w->link_lock);
 }
 
+static const char *state_name(const Worker *w)
+{
+    static const char *const names[] = {
+        [LINK_STATE_EMPTY] = "empty",
+        [LINK_STATE_READY] = "connected",
+        [LINK_STATE_FAILED] = "failed",
+    };
+
+    return w->stopping ? "closing" : names[w->state];
+}
+
+/* Tells those who watch that the state is not `old` any more. */
+static void trace_state(const Worker *w, const char *old)
+{
+    char device[24];
+
+    g_snprintf(device, sizeof(device), "%u/%u", w->setup.domid, w->setup.devid);
+    if (w->session)
+        event_state(w->session, device, old, state_name(w));
+}
+
 /* The device cannot go on; the supervisor closes it and ends this process. */
 static void fail(Worker *w, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static void fail(Worker *w, const char *format, ...)
 {
+    const char *old = state_name(w);
     va_list args;
 
     if (w->state == LINK_STATE_FAILED)
@@ -134,6 +156,7 @@ static void fail(Worker *w, const char *format, ...)
     g_vsnprintf(w->failure, sizeof(w->failure), format, args);
     va_end(args);
     w->state = LINK_STATE_FAILED;
+    trace_state(w, old);
     send_message(w, LINK_FAILED);
 }
 
@@ -319,6 +342,7 @@ static void start_serving(Worker *w, const LinkSetup *setup)
     if (!check_phase(w, sandbox_forbid_calls(&w->sandbox)))
         return;
     w->state = LINK_STATE_READY;
+    trace_state(w, "empty");
     send_message(w, LINK_READY);
     log_info("serving %s over %u rings, security_model=%s%s", setup->path, setup->n_rings,
              security_model_name(setup->options.model),
@@ -328,6 +352,7 @@ static void start_serving(Worker *w, const LinkSetup *setup)
 /* Lets go of everything, in the reverse order. */
 static void stop_serving(Worker *w)
 {
+    trace_state(w, w->state == LINK_STATE_READY ? "connected" : "failed");
     answers_free(w->answers);
     if (w->session)
         session_stop(w->session);

@@ -45,14 +45,14 @@ void control_send(int fd, const void *bytes, size_t size)
 }
 
 /* Reads what is there within the time limit. Returns 0 at the end. */
-static size_t read_some(int fd, char *bytes, size_t size)
+static size_t read_some(int fd, char *bytes, size_t size, int flags)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
     ssize_t got;
 
     if (poll(&poll_fd, 1, TIMEOUT_MS) != 1)
         g_error("no answer on the control socket");
-    got = recv(fd, bytes, size, 0);
+    got = recv(fd, bytes, size, flags);
     return got > 0 ? (size_t)got : 0;
 }
 
@@ -62,7 +62,7 @@ char *control_read_all(int fd)
     char bytes[4096];
     size_t got;
 
-    while ((got = read_some(fd, bytes, sizeof(bytes))) > 0)
+    while ((got = read_some(fd, bytes, sizeof(bytes), 0)) > 0)
         g_string_append_len(text, bytes, (gssize)got);
     return g_string_free(text, FALSE);
 }
@@ -70,12 +70,17 @@ char *control_read_all(int fd)
 char *control_read_line(int fd)
 {
     GString *line = g_string_new(NULL);
-    char byte;
+    char bytes[4096];
+    size_t got;
 
-    while (read_some(fd, &byte, 1) == 1) {
-        if (byte == '\n')
+    while ((got = read_some(fd, bytes, sizeof(bytes), MSG_PEEK)) > 0) {
+        const char *end = memchr(bytes, '\n', got);
+        size_t size = end ? (size_t)(end - bytes) : got;
+
+        g_string_append_len(line, bytes, (gssize)size);
+        read_some(fd, bytes, size + (end != NULL), 0);
+        if (end)
             return g_string_free(line, FALSE);
-        g_string_append_c(line, byte);
     }
     g_string_free(line, TRUE);
     return NULL;

@@ -275,7 +275,7 @@ static void test_start(Fixture *fixture, const void *data)
     expect_no_start(fixture, program, file,
                     "xen-9pfs.conf:2: [defaults]: fmode is \"rw\"; give octal");
     write_config("[something]\n");
-    expect_no_start(fixture, program, file, "xen-9pfs.conf: there is no group [something]; give");
+    expect_no_start(fixture, program, file, "xen-9pfs.conf:1: there is no group [something]; give");
     expect_no_start(fixture, program, "/nowhere/conf", "cannot open /nowhere/conf: No such file");
     expect_no_start(fixture, program, standin_dir(), "is not a regular file");
     write_config("[defaults]\nreadonly=on\n");
