@@ -93,7 +93,7 @@ typedef struct LinkMessage {
 /* What never changes: all up to the security model, the first of the options. New fields go behind. */
 enum { LINK_COMMON_SIZE = offsetof(LinkMessage, setup.options) + sizeof(SecurityModel) };
 
-_Static_assert(LINK_COMMON_SIZE == 4708 && offsetof(ExportOptions, model) == 0,
+_Static_assert(LINK_COMMON_SIZE == 4724 && offsetof(ExportOptions, model) == 0,
                "workers of other versions cannot be adopted any more");
 
 /* True when both describe the same export to the same frontend over the same rings. Other options
