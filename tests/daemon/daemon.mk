@@ -19,9 +19,9 @@ $(BUILD)/tests/ring/test_hostile: $(BUILD)/tests/fuzz/fuzz_message.o
 # This one plays the message bus.
 $(BUILD)/tests/daemon/test_service: STANDIN_TEST_LIBS += $(if $(SYSTEMD),$(shell pkg-config --libs libsystemd))
 
-# This one has an export that hangs.
-$(BUILD)/tests/daemon/test_control_hung: $(BUILD)/tests/lib/blocking_fs.o \
-                                          $(BUILD)/tests/lib/blocking_server.o
+# These have an export that hangs.
+$(patsubst %,$(BUILD)/tests/daemon/test_%,control_hung old_client): \
+    $(patsubst %,$(BUILD)/tests/lib/blocking_%.o,fs server)
 
 # This one plays a worker.
 $(BUILD)/tests/daemon/test_locked_worker: $(BUILD)/xen-9pfs/link.o
