@@ -3,7 +3,7 @@
 # `make bench` alone builds and runs it.
 
 BENCH          := $(BUILD)/tests/bench
-BENCH_OBJS     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/null.c, \
+BENCH_OBJS     := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/null.c tests/bench/attack.c, \
                     $(wildcard tests/bench/*.c)))
 BENCH_PROGRAMS := $(BENCH)/bench $(BENCH)/null-backend
 
@@ -23,3 +23,13 @@ $(BENCH)/bench: $(BENCH_OBJS) $(FRONTEND) | $(STANDIN_FILES)
 
 $(BENCH)/null-backend: $(BENCH)/null.o | $(STANDIN_FILES)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(STANDIN_TEST_LIBS)
+
+# What 50 guests that attack take from 50 others. About a minute.
+.PHONY: check-attack
+check-attack:
+	@tests/setup
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH)/attack
+	@$(BENCH)/attack $(ATTACK_OPTIONS)
+
+$(BENCH)/attack: $(BENCH)/attack.o $(BENCH)/histogram.o $(FRONTEND) | $(STANDIN_FILES)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(FRONTEND) $(STANDIN_TEST_LIBS)

@@ -176,7 +176,7 @@ void frontend_publish(Frontend *frontend)
     } while (!xs_transaction_end(frontend->xs, t, false) && errno == EAGAIN);
 }
 
-static enum xenbus_state backend_state(Frontend *frontend)
+enum xenbus_state frontend_backend_state(const Frontend *frontend)
 {
     const FrontendDevice *device = &frontend->device;
     g_autofree char *path =
@@ -193,7 +193,7 @@ bool frontend_wait_backend(Frontend *frontend, enum xenbus_state state, int time
 {
     int64_t end = g_get_monotonic_time() + (int64_t)timeout_ms * 1000;
 
-    while (backend_state(frontend) != state) {
+    while (frontend_backend_state(frontend) != state) {
         if (g_get_monotonic_time() >= end)
             return false;
         g_usleep(500);

@@ -149,6 +149,8 @@ void frontend_publish(Frontend *frontend);
 void frontend_write(Frontend *frontend, const char *name, const char *value);
 /* changes the frontend's state. */
 void frontend_set_state(Frontend *frontend, enum xenbus_state state);
+/* The backend's state, as the frontend sees it; XenbusStateUnknown when there is none. */
+enum xenbus_state frontend_backend_state(const Frontend *frontend);
 bool frontend_wait_backend(Frontend *frontend, enum xenbus_state state, int timeout_ms);
 
 /* Ends the connection from the frontend's side, and takes the rings down once the backend has
