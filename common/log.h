@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Log: one line for each anomaly, to syslog or to standard error.
+ * Log: one line for each anomaly, to the system log or to standard error.
+ *
+ * Where systemd's journal is the system log, a line has fields beside its text, by which it can be
+ * found: XEN_DOMID, XEN_DEVID, P9_OPERATION and ERRNO, as far as they are known. Control characters
+ * in a text become question marks: nothing that is logged can look like another line or field.
  *
  * A worker serves one device and names it once with log_set_device(); every line of that process
  * then begins with the device. The supervisor names the device call by call, with log_device().
@@ -20,8 +24,8 @@
 
 typedef enum LogTarget {
     LOG_TARGET_STDERR,
-    LOG_TARGET_SYSLOG,
-    LOG_TARGET_SOCKET, /* syslog, through one socket that is opened now and never again */
+    LOG_TARGET_SYSLOG, /* the journal, or else syslog(3) */
+    LOG_TARGET_SOCKET, /* either, through one socket that is opened now and never again */
 } LogTarget;
 
 /* A budget of lines for one kind of event: at most LOG_LIMIT_BURST lines in LOG_LIMIT_SECONDS,
@@ -43,9 +47,17 @@ void log_init(LogTarget target, int max_priority);
 /* The number that lines bear when it is not getpid()'s. */
 void log_set_pid(pid_t pid);
 
+/* What a line is about, beside its text. All zeros: nothing of it is known. */
+typedef struct LogFields {
+    bool has_device; /* the text then begins with the device */
+    unsigned domid, devid;
+    const char *operation; /* such as "Twrite", NULL: none */
+    int error;             /* an errno, 0: none */
+} LogFields;
+
 /* Who gets the lines that LOG_TARGET_SOCKET cannot take, because no system log listens, another one
- * than when the socket was opened, or one that is too slow. Any thread may call `relay`, which may
- * not log. */
+ * than when the socket was opened, or one that is too slow; without the device at their beginning.
+ * Any thread may call `relay`, which may not log. */
 void log_set_relay(void (*relay)(int priority, const char *line, void *context), void *context);
 
 /* The priority named `name` ("error", "warning", "notice", "info", "debug"), or -1. */
@@ -64,6 +76,10 @@ void log_line(int priority, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void log_device(int priority, unsigned domid, unsigned devid, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
 void log_limited(LogLimit *limit, int priority, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* The same with fields; a device in them counts for more than log_set_device()'s. */
+void log_fields(LogLimit *limit, int priority, const LogFields *fields, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 
 void log_limit_init(LogLimit *limit);
 void log_limit_deinit(LogLimit *limit);

@@ -419,14 +419,21 @@ static bool dialect_has(Dialect dialect, uint8_t type)
     return dialect != DIALECT_9P2000 || type >= P9_TVERSION;
 }
 
+static void log_malformed(Session *session, const Request *request)
+{
+    const LogFields fields = {.operation = tmessage_name(request->t.type), .error = EINVAL};
+
+    log_fields(&session->malformed_limit, LOG_WARNING, &fields, "malformed %s of %u bytes, tag %u",
+               fields.operation, request->size, request->t.tag);
+}
+
 /* Says why a request cannot be run at all, or 0. */
 static int check_request(Session *session, Request *request, int decode_error)
 {
     int error;
 
     if (decode_error == -EINVAL)
-        log_limited(&session->malformed_limit, LOG_WARNING, "malformed %s of %u bytes, tag %u",
-                    tmessage_name(request->t.type), request->size, request->t.tag);
+        log_malformed(session, request);
     if (decode_error)
         return decode_error;
     if (!request->op || !dialect_has(request->dialect, request->t.type))

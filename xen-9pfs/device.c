@@ -72,25 +72,35 @@ static int64_t epoch_seconds(void)
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
+static LogFields device_fields(const Device *device)
+{
+    return (LogFields){
+        .has_device = true, .domid = device->key.domid, .devid = device->key.devid};
+}
+
 static void log_event(Device *device, LogLimit *limit, int priority, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
 
 static void log_event(Device *device, LogLimit *limit, int priority, const char *format, ...)
 {
+    LogFields fields = device_fields(device);
     g_autofree char *text = NULL;
     va_list args;
 
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    log_limited(limit, priority, "domain %u device %u: %s", device->key.domid, device->key.devid,
-                text);
+    log_fields(limit, priority, &fields, "%s", text);
 }
 
 /* Says what went wrong, in the log and in xenstore. */
 static void report(Device *device, const GError *error)
 {
-    log_event(device, &device->failures, LOG_ERR, "%s", error->message);
+    LogFields fields = device_fields(device);
+
+    if (error->domain == NODES_ERROR)
+        fields.error = error->code;
+    log_fields(&device->failures, LOG_ERR, &fields, "%s", error->message);
     nodes_write_error(&device->nodes, error);
 }
 

@@ -81,9 +81,12 @@ static void set_reason(Process *process, const char *reason)
 /* Logs a line for a worker that cannot: it is as trustworthy as its guest. */
 static void log_for_worker(Process *process, const LinkMessage *message)
 {
-    g_autofree char *line = copy_printable(message->text);
+    const LogFields fields = {.has_device = process->has_setup,
+                              .domid = process->setup.domid,
+                              .devid = process->setup.devid};
 
-    log_limited(&process->lines, CLAMP(message->priority, LOG_ERR, LOG_DEBUG), "%s", line);
+    log_fields(&process->lines, CLAMP(message->priority, LOG_ERR, LOG_DEBUG), &fields, "%s",
+               message->text);
 }
 
 static void fail(Process *process, const char *reason)

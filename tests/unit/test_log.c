@@ -200,6 +200,91 @@ static void test_socket(void)
         g_assert_cmpint(status, ==, 0);
 }
 
+/* A line with a new line in it, about a request of a device. */
+static void log_request(void)
+{
+    static LogLimit limit;
+    const LogFields fields = {
+        .has_device = true, .domid = 7, .devid = 2, .operation = "Twrite", .error = 28};
+
+    log_fields(&limit, LOG_WARNING, &fields, "no space\nPRIORITY=0\x1b[31m");
+}
+
+/* Returns the line of the source at which something was not as it should be, or 0. */
+static int use_journal(LogTarget target)
+{
+    static const char request[] =
+        "PRIORITY=4\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=xen-9pfsd\nSYSLOG_PID=4321\n"
+        "XEN_DOMID=7\nXEN_DEVID=2\nP9_OPERATION=Twrite\nERRNO=28\n"
+        "MESSAGE=domain 7 device 2: no space?PRIORITY=0?[31m\n";
+    static const char plain[] = "PRIORITY=6\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=xen-9pfsd\n"
+                                "SYSLOG_PID=4321\nMESSAGE=plain\n";
+    g_autofree char *word = g_strnfill(5000, 'x');
+    const struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                        .sun_path = "/run/systemd/journal/socket"};
+    char got[4096] = "", relayed[64] = "";
+    int syslog_server = start_syslog();
+    int server = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    if (syslog_server < 0 || mount("none", "/run", "tmpfs", 0, NULL) != 0 ||
+        g_mkdir_with_parents("/run/systemd/journal", 0755) != 0 ||
+        bind(server, (const struct sockaddr *)&address, sizeof(address)) != 0)
+        return __LINE__;
+    log_init(target, LOG_INFO);
+    log_set_pid(4321);
+    log_set_relay(keep_line, relayed);
+    log_request();
+    if (recv(server, got, sizeof(got), MSG_DONTWAIT) != sizeof(request) - 1 ||
+        memcmp(got, request, sizeof(request) - 1) != 0)
+        return __LINE__;
+    log_info("plain");
+    if (recv(server, got, sizeof(got), MSG_DONTWAIT) != sizeof(plain) - 1 ||
+        memcmp(got, plain, sizeof(plain) - 1) != 0)
+        return __LINE__;
+    log_info("%s", word);
+    ssize_t size = recv(server, got, sizeof(got), MSG_DONTWAIT);
+    if (size < 1000 || got[size - 1] != '\n' || got[size - 2] != 'x')
+        return __LINE__;
+    close(server); /* the journal is gone: another log, or whoever was named, has the lines */
+    log_set_device(7, 2);
+    log_notice("two");
+    if (target == LOG_TARGET_SOCKET)
+        return strcmp(relayed, "5 two") == 0 ? 0 : __LINE__;
+    size = recv(syslog_server, got, sizeof(got) - 1, MSG_DONTWAIT);
+    got[MAX(size, 0)] = '\0';
+    return strstr(got, ": domain 7 device 2: two") != NULL ? 0 : __LINE__;
+}
+
+/* Runs in a process of its own, with a /dev and a /run of its own. */
+static void check_journal(LogTarget target)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int line = use_journal(target);
+
+        if (line != 0)
+            g_printerr("%s: line %d\n", __FILE__, line);
+        _exit(line != 0);
+    }
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_OWN_MOUNTS)
+        g_test_skip("the root is no mount here");
+    else
+        g_assert_cmpint(status, ==, 0);
+}
+
+static void test_journal(void)
+{
+    if (geteuid() != 0) {
+        g_test_skip("only root can have a /run of its own");
+        return;
+    }
+    check_journal(LOG_TARGET_SOCKET);
+    check_journal(LOG_TARGET_SYSLOG);
+}
+
 static void assert_escaped(const char *bytes, size_t size, const char *expected)
 {
     g_autofree char *escaped = log_escape(bytes, size);
@@ -232,5 +317,6 @@ int main(int argc, char **argv)
     g_test_add_func("/log/long-lines", test_long_lines);
     g_test_add_func("/log/escape", test_escape);
     g_test_add_func("/log/socket", test_socket);
+    g_test_add_func("/log/journal", test_journal);
     return g_test_run();
 }
