@@ -19,6 +19,7 @@ libexecdir      ?= $(prefix)/lib
 mandir          ?= $(prefix)/share/man
 sysconfdir      ?= /etc
 unitdir         ?= $(prefix)/lib/systemd/system
+openrcdir       ?=
 DESTDIR         ?=
 XEN_LIBEXEC_BIN ?= $(libexecdir)/xen/bin
 INSTALL         ?= install
@@ -98,7 +99,7 @@ SCRIPTS := $(sort $(wildcard tests/test-*)) tests/model/check
 -include tests/posix/posix.mk
 -include tests/bench/bench.mk
 
-.PHONY: tests check check-quick check-integrity check-model check-all real-xen demo coverage
+.PHONY: tests check check-quick check-unit check-integrity check-model check-all real-xen demo coverage
 .PHONY: count-coverage
 tests: all $(TESTS)
 
@@ -120,6 +121,12 @@ check-all:
 # The stand-in tests of this build alone: seconds, for use while working.
 check-quick: tests
 	@TEST_BUILD=$(BUILD) tests/run-tests $(BUILD)/test-logs $(SCRIPTS) $(TESTS)
+
+# What takes seconds and neither root nor the stand-in.
+UNIT_TESTS = $(filter $(BUILD)/tests/unit/%,$(TESTS))
+
+check-unit: $(UNIT_TESTS)
+	@tests/run-tests $(BUILD)/test-logs $(UNIT_TESTS)
 
 # A million operations on one file, and as long a run of the others that several guests do at once.
 check-integrity: tests
@@ -167,6 +174,28 @@ WORKER_DROP_IN = $(unitdir)/xen-9pfs-worker-.scope.d
 
 FILL_IN = sed 's,@sbindir@,$(sbindir),;s,@sysconfdir@,$(sysconfdir),'
 
+# A tarball of the work tree, the same for the same files and the same commit.
+DIST      := xen-9pfs-$(VERSION)
+DIST_TIME := $(shell git log -1 --format=%ct 2>/dev/null || echo $${SOURCE_DATE_EPOCH:-0})
+
+.PHONY: dist deb
+dist: $(BUILD)/$(DIST).tar.gz
+
+.PHONY: $(BUILD)/$(DIST).tar.gz
+$(BUILD)/$(DIST).tar.gz:
+	@mkdir -p $(@D)
+	@{ git ls-files 2>/dev/null || find . -path './build*' -prune -o -path ./.git -prune -o \
+	    -path ./.cache -prune -o ! -type d -printf '%P\n'; } | LC_ALL=C sort | \
+	    tar -c --no-recursion --files-from=- --transform='flags=r;s,^,$(DIST)/,' --format=gnu \
+	    --mtime=@$(DIST_TIME) --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w | \
+	    gzip -9 -n > $@.new
+	@mv $@.new $@
+	@echo $@
+
+# Packages for the Debian release of this machine, in $(BUILD)/deb.
+deb: dist
+	debian/make-deb $(BUILD)/$(DIST).tar.gz $(BUILD)/deb
+
 .PHONY: install uninstall clean help
 install: all
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(unitdir) \
@@ -181,6 +210,11 @@ install: all
 	$(INSTALL) -m 644 xen-9pfs/service/xen-9pfs.slice $(DESTDIR)$(unitdir)/xen-9pfs.slice
 	$(INSTALL) -d $(DESTDIR)$(WORKER_DROP_IN)
 	$(INSTALL) -m 644 xen-9pfs/service/worker.conf $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
+ifneq ($(openrcdir),)
+	$(INSTALL) -d $(DESTDIR)$(openrcdir)
+	$(FILL_IN) xen-9pfs/service/xen-9pfsd.openrc.in > $(DESTDIR)$(openrcdir)/xen-9pfsd
+	chmod 755 $(DESTDIR)$(openrcdir)/xen-9pfsd
+endif
 ifneq ($(XEN_LIBEXEC_BIN),)
 	$(INSTALL) -d $(dir $(DROP_IN))
 	if [ -e $(DROP_IN) ] && ! grep -qs XEN_9PFS_LOG_TARGET $(DROP_IN); then \
@@ -193,6 +227,9 @@ uninstall:
 	rm -f $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
 	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service $(DESTDIR)$(unitdir)/xen-9pfs.slice
 	rm -f $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
+ifneq ($(openrcdir),)
+	rm -f $(DESTDIR)$(openrcdir)/xen-9pfsd
+endif
 ifneq ($(XEN_LIBEXEC_BIN),)
 	rm -f $(DROP_IN)
 	if [ -e $(DROP_IN).dist ]; then mv $(DROP_IN).dist $(DROP_IN); fi
@@ -212,6 +249,8 @@ help:
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
 	@echo 'make coverage        lines of protocol/ that tests execute; fails below COVERAGE_MIN=90 %'
+	@echo 'make dist            a tarball of the sources: build/$(DIST).tar.gz'
+	@echo 'make deb             packages for this Debian, in build/deb'
 	@echo 'make demo            show it working in a guest; SHARE=DIR SHELL=1 for a shell there'
 	@echo 'make install         DESTDIR, prefix, sbindir, libexecdir, mandir, unitdir, sysconfdir,'
 	@echo '                     XEN_LIBEXEC_BIN'

@@ -12,6 +12,7 @@
     IMAGES=$CACHE/images
     USERLAND=$CACHE/userland.img
     DOM0_TREE=$CACHE/dom0-tree
+    DOM0_DISK=$CACHE/dom0.img
     XEN_VERSION=4.20
     SUITE=trixie
 }
