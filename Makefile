@@ -20,6 +20,7 @@ mandir          ?= $(prefix)/share/man
 sysconfdir      ?= /etc
 unitdir         ?= $(prefix)/lib/systemd/system
 openrcdir       ?=
+apparmordir     ?=
 DESTDIR         ?=
 XEN_LIBEXEC_BIN ?= $(libexecdir)/xen/bin
 INSTALL         ?= install
@@ -99,7 +100,7 @@ SCRIPTS := $(sort $(wildcard tests/test-*)) tests/model/check
 -include tests/posix/posix.mk
 -include tests/bench/bench.mk
 
-.PHONY: tests check check-quick check-unit check-integrity check-model check-all real-xen demo coverage
+.PHONY: tests check check-quick check-unit check-package check-integrity check-model check-all real-xen demo coverage
 .PHONY: count-coverage
 tests: all $(TESTS)
 
@@ -127,6 +128,10 @@ UNIT_TESTS = $(filter $(BUILD)/tests/unit/%,$(TESTS))
 
 check-unit: $(UNIT_TESTS)
 	@tests/run-tests $(BUILD)/test-logs $(UNIT_TESTS)
+
+# The packages: installed, upgraded and removed in a folder, and in the dom0 of a real Xen.
+check-package:
+	@tests/run-tests $(BUILD)/test-logs tests/package-chroot tests/real-xen/package-check
 
 # A million operations on one file, and as long a run of the others that several guests do at once.
 check-integrity: tests
@@ -172,7 +177,7 @@ DROP_IN = $(DESTDIR)$(XEN_LIBEXEC_BIN)/xen-9pfsd
 # The limits of workers, for every unit whose name begins so.
 WORKER_DROP_IN = $(unitdir)/xen-9pfs-worker-.scope.d
 
-FILL_IN = sed 's,@sbindir@,$(sbindir),;s,@sysconfdir@,$(sysconfdir),'
+FILL_IN = sed 's,@sbindir@,$(sbindir),g;s,@sysconfdir@,$(sysconfdir),g'
 
 # A tarball of the work tree, the same for the same files and the same commit.
 DIST      := xen-9pfs-$(VERSION)
@@ -210,6 +215,10 @@ install: all
 	$(INSTALL) -m 644 xen-9pfs/service/xen-9pfs.slice $(DESTDIR)$(unitdir)/xen-9pfs.slice
 	$(INSTALL) -d $(DESTDIR)$(WORKER_DROP_IN)
 	$(INSTALL) -m 644 xen-9pfs/service/worker.conf $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
+ifneq ($(apparmordir),)
+	$(INSTALL) -d $(DESTDIR)$(apparmordir)
+	$(FILL_IN) xen-9pfs/service/apparmor.in > $(DESTDIR)$(apparmordir)/usr.sbin.xen-9pfsd
+endif
 ifneq ($(openrcdir),)
 	$(INSTALL) -d $(DESTDIR)$(openrcdir)
 	$(FILL_IN) xen-9pfs/service/xen-9pfsd.openrc.in > $(DESTDIR)$(openrcdir)/xen-9pfsd
@@ -227,6 +236,9 @@ uninstall:
 	rm -f $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
 	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service $(DESTDIR)$(unitdir)/xen-9pfs.slice
 	rm -f $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
+ifneq ($(apparmordir),)
+	rm -f $(DESTDIR)$(apparmordir)/usr.sbin.xen-9pfsd
+endif
 ifneq ($(openrcdir),)
 	rm -f $(DESTDIR)$(openrcdir)/xen-9pfsd
 endif
@@ -242,6 +254,7 @@ help:
 	@echo 'make                 build the daemon: build/xen-9pfsd'
 	@echo 'make check           build and run all tests, also under sanitizers and on real Xen'
 	@echo 'make check-quick     only the tests of this build that need no Xen'
+	@echo 'make check-package  the Debian packages, also on real Xen: a quarter of an hour'
 	@echo 'make check-integrity only the random operations, a million of them: minutes'
 	@echo 'make check-posix     the whole POSIX suite, on local file systems and through the server'
 	@echo 'make check-model     only the model of cancellation, with Spin'
