@@ -21,6 +21,9 @@ sysconfdir      ?= /etc
 unitdir         ?= $(prefix)/lib/systemd/system
 openrcdir       ?=
 apparmordir     ?=
+bashcompdir     ?= $(prefix)/share/bash-completion/completions
+zshcompdir      ?= $(prefix)/share/zsh/site-functions
+fishcompdir     ?= $(prefix)/share/fish/vendor_completions.d
 DESTDIR         ?=
 XEN_LIBEXEC_BIN ?= $(libexecdir)/xen/bin
 INSTALL         ?= install
@@ -51,9 +54,15 @@ ALL_CFLAGS  = -std=gnu11 $(CFLAGS) $(WARNINGS) $(WERROR) $(HARDEN) -D_GNU_SOURCE
 ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS       := $(shell pkg-config --libs $(PKGS) $(SYSTEMD) 2>/dev/null) -pthread
 
+# The control tool. $(BUILD)/xen-9pfs is the folder of the daemon's objects.
+TOOL       := $(BUILD)/bin/xen-9pfs
+TOOL_PKGS  := glib-2.0 json-glib-1.0
+TOOL_LIBS  := $(shell pkg-config --libs $(TOOL_PKGS) 2>/dev/null)
+
 COMMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 PROTOCOL_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard protocol/*.c))
 DAEMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/*.c))
+TOOL_OBJS     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/tool/*.c))
 
 ifneq ($(COVERAGE),)
 $(COMMON_OBJS) $(PROTOCOL_OBJS) $(DAEMON_OBJS): ALL_CFLAGS += --coverage -fprofile-update=atomic
@@ -69,10 +78,16 @@ TSAN_OBJS     := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/lib/tsan_glib.
 DAEMON_OBJS   += $(TSAN_OBJS)
 
 .PHONY: all
-all: $(BUILD)/xen-9pfsd
+all: $(BUILD)/xen-9pfsd $(TOOL)
 
 $(BUILD)/xen-9pfsd: $(DAEMON_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(TOOL): $(TOOL_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TOOL_LIBS)
+
+$(TOOL_OBJS): ALL_CFLAGS += $(shell pkg-config --cflags $(TOOL_PKGS) 2>/dev/null)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -204,8 +219,15 @@ deb: dist
 .PHONY: install uninstall clean help
 install: all
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(unitdir) \
-	    $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8
+	    $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 \
+	    $(DESTDIR)$(bashcompdir) $(DESTDIR)$(zshcompdir) $(DESTDIR)$(fishcompdir)
 	$(INSTALL) -m 755 $(BUILD)/xen-9pfsd $(DESTDIR)$(sbindir)/xen-9pfsd
+	$(INSTALL) -m 755 $(TOOL) $(DESTDIR)$(sbindir)/xen-9pfs
+	$(TOOL) completion bash > $(DESTDIR)$(bashcompdir)/xen-9pfs
+	$(TOOL) completion zsh > $(DESTDIR)$(zshcompdir)/_xen-9pfs
+	$(TOOL) completion fish > $(DESTDIR)$(fishcompdir)/xen-9pfs.fish
+	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfs.8 \
+	    > $(DESTDIR)$(mandir)/man8/xen-9pfs.8
 	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfsd.8 \
 	    > $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
 	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfs.conf.5 \
@@ -233,6 +255,9 @@ endif
 
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/xen-9pfsd $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
+	rm -f $(DESTDIR)$(sbindir)/xen-9pfs $(DESTDIR)$(mandir)/man8/xen-9pfs.8
+	rm -f $(DESTDIR)$(bashcompdir)/xen-9pfs $(DESTDIR)$(zshcompdir)/_xen-9pfs
+	rm -f $(DESTDIR)$(fishcompdir)/xen-9pfs.fish
 	rm -f $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
 	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service $(DESTDIR)$(unitdir)/xen-9pfs.slice
 	rm -f $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
@@ -251,7 +276,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@echo 'make                 build the daemon: build/xen-9pfsd'
+	@echo 'make                 build the daemon, build/xen-9pfsd, and its tool, build/bin/xen-9pfs'
 	@echo 'make check           build and run all tests, also under sanitizers and on real Xen'
 	@echo 'make check-quick     only the tests of this build that need no Xen'
 	@echo 'make check-package  the Debian packages, also on real Xen: a quarter of an hour'
@@ -266,7 +291,7 @@ help:
 	@echo 'make deb             packages for this Debian, in build/deb'
 	@echo 'make demo            show it working in a guest; SHARE=DIR SHELL=1 for a shell there'
 	@echo 'make install         DESTDIR, prefix, sbindir, libexecdir, mandir, unitdir, sysconfdir,'
-	@echo '                     XEN_LIBEXEC_BIN'
+	@echo '                     XEN_LIBEXEC_BIN, bashcompdir, zshcompdir, fishcompdir'
 	@echo 'make uninstall       remove what install put there'
 	@echo 'make clean           remove what was built'
 

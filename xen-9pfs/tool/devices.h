@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Devices: which ones there are, which of them the command line means, and what their workers say.
+ */
+#ifndef XEN_9PFS_TOOL_DEVICES_H
+#define XEN_9PFS_TOOL_DEVICES_H
+
+#include "xen-9pfs/tool/control.h"
+#include "xen-9pfs/tool/table.h"
+
+/* The devices that `arguments` name, NULL-terminated: DOMID.DEVID, or DOMAIN or DOMAIN:TAG with a
+ * domain's name or id. All when there are none. Returns their records as the supervisor gives them,
+ * or NULL after an error that was told. The caller unrefs the array. */
+GPtrArray *devices_select(const Tool *tool, char **arguments);
+
+/* True when the device has a worker, which can be asked. */
+bool device_is_served(const Record *device);
+
+/* Asks the workers of `devices` the same, each with CONTROL_LIMIT_MS. Returns their queries in the
+ * same order, whatever has come of them; a device without a worker has a complete answer without
+ * records. The context of each is its device, which must live as long. The caller unrefs the
+ * array. */
+GPtrArray *devices_ask(const Tool *tool, const GPtrArray *devices, const char *command);
+
+/* "3.0 web:share": how messages name a device. The caller frees it. */
+char *device_describe(const Record *device);
+
+/* Tells of the answers that are not complete. Returns TOOL_FAILED if there is one, or TOOL_OK. */
+int devices_report(const GPtrArray *queries);
+
+/* The records of a kind from all answers, each with the fields device, domain, domid and tag of its
+ * device. The caller unrefs the array. */
+GPtrArray *devices_collect(const GPtrArray *queries, const char *kind);
+
+/* Sets these four fields. */
+void device_label(Record *record, const Record *device);
+
+#endif
