@@ -111,6 +111,7 @@ SCRIPTS := $(sort $(wildcard tests/test-*)) tests/model/check
 -include tests/standin/standin.mk
 -include tests/protocol/protocol.mk
 -include tests/daemon/daemon.mk
+-include tests/tool/tool.mk
 -include tests/fuzz/fuzz.mk
 -include tests/posix/posix.mk
 -include tests/bench/bench.mk

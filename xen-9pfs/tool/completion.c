@@ -425,8 +425,8 @@ static void list_devices(const Tool *tool, GString *out)
 
     control_run(tool, &query, 1, CONTROL_LIMIT_MS, NULL, NULL);
     for (guint i = 0; i < query->records->len; i++) {
-        add_name(names, record_text(g_ptr_array_index(query->records, i), "device"));
-        add_name(names, record_text(g_ptr_array_index(query->records, i), "domain"));
+        add_name(names, record_get_text(g_ptr_array_index(query->records, i), "device"));
+        add_name(names, record_get_text(g_ptr_array_index(query->records, i), "domain"));
     }
     sorted = g_list_sort(g_hash_table_get_keys(names), (GCompareFunc)strcmp);
     for (GList *name = sorted; name != NULL; name = name->next)

@@ -218,7 +218,7 @@ static void take_first_line(Conversation *conversation, const char *line)
         return;
     conversation_close(conversation);
     if (g_str_has_prefix(line, error)) {
-        g_autofree char *text = record_unescape(line + sizeof(error) - 1);
+        g_autofree char *text = record_parse_value(line + sizeof(error) - 1);
 
         query_end(query, QUERY_REFUSED, "%s", text);
     } else {

@@ -13,6 +13,9 @@
  * or NULL after an error that was told. The caller unrefs the array. */
 GPtrArray *devices_select(const Tool *tool, char **arguments);
 
+/* The same, without telling of an error: the caller frees `*error`. */
+GPtrArray *devices_find(const Tool *tool, char **arguments, char **error);
+
 /* True when the device has a worker, which can be asked. */
 bool device_is_served(const Record *device);
 
@@ -28,11 +31,14 @@ char *device_describe(const Record *device);
 /* Tells of the answers that are not complete. Returns TOOL_FAILED if there is one, or TOOL_OK. */
 int devices_report(const GPtrArray *queries);
 
-/* The records of a kind from all answers, each with the fields device, domain, domid and tag of its
- * device. The caller unrefs the array. */
+/* The records of a kind from all answers, each with the fields that device_label() sets. The caller
+ * unrefs the array. */
 GPtrArray *devices_collect(const GPtrArray *queries, const char *kind);
 
-/* Sets these four fields. */
+/* Keeps the records of an array for which `keep` is true and frees the others. */
+void devices_filter(GPtrArray *records, bool (*keep)(const Record *record));
+
+/* Sets the fields device, domain, domid and mount_tag, the last because requests have tags too. */
 void device_label(Record *record, const Record *device);
 
 #endif

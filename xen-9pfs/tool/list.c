@@ -44,8 +44,8 @@ static const char *const worker_fields[] = {"version",    "msize",     "mounts",
 /* The state for people: with what else there is to know about it. */
 static void set_state(Record *line, const Query *query)
 {
-    const char *state = record_text(line, "state");
-    const char *readonly = record_number(line, "readonly") != 0 ? ", read-only" : "";
+    const char *state = record_get_text(line, "state");
+    const char *readonly = record_get_number(line, "readonly") != 0 ? ", read-only" : "";
     const char *silent = query->status != QUERY_COMPLETE ? ", no answer" : "";
     g_autofree char *shown = g_strconcat(state, readonly, silent, NULL);
 

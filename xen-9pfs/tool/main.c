@@ -19,7 +19,9 @@ static const char summary[] =
 static Tool tool;
 
 const Command *const commands[] = {
-    &command_completion, &command_help, &command_list, &command_reload, &command_version, NULL,
+    &command_completion, &command_fids,   &command_help,     &command_list,
+    &command_metrics,    &command_reload, &command_requests, &command_stats,
+    &command_top,        &command_trace,  &command_version,  NULL,
 };
 
 const GOptionEntry common_options[] = {
@@ -75,13 +77,11 @@ const Command *command_find(const char *name)
 /* The common options that a sub-command has: --json, the last, is not for all of them. */
 static void add_common_options(GOptionContext *context, bool json)
 {
-    size_t n = 0;
-    g_autofree GOptionEntry *entries = g_memdup2(common_options, sizeof(common_options));
+    GOptionEntry entries[G_N_ELEMENTS(common_options)];
 
-    while (common_options[n].long_name != NULL)
-        n++;
+    memcpy(entries, common_options, sizeof(entries));
     if (!json)
-        entries[n - 1].long_name = NULL;
+        memset(&entries[G_N_ELEMENTS(entries) - 2], 0, sizeof(entries[0]));
     g_option_context_add_main_entries(context, entries, NULL);
 }
 
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 {
     int status;
 
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, "");
     status = run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout))
         status = tool_error("cannot write the output: %s", g_strerror(errno));

@@ -63,7 +63,7 @@ static char parse_letter(const char *text)
     }
 }
 
-char *record_unescape(const char *text)
+char *record_parse_value(const char *text)
 {
     GString *out = g_string_sized_new(strlen(text));
 
@@ -88,7 +88,7 @@ static void parse_field(Record *record, const char *field)
     if (equals == NULL || equals == field)
         return;
     g_hash_table_replace(record->fields, g_strndup(field, (size_t)(equals - field)),
-                         record_unescape(equals + 1));
+                         record_parse_value(equals + 1));
 }
 
 Record *record_parse(const char *line)
@@ -115,14 +115,14 @@ const char *record_get(const Record *record, const char *name)
     return g_hash_table_lookup(record->fields, name);
 }
 
-const char *record_text(const Record *record, const char *name)
+const char *record_get_text(const Record *record, const char *name)
 {
     const char *value = record_get(record, name);
 
     return value != NULL ? value : "";
 }
 
-uint64_t record_number(const Record *record, const char *name)
+uint64_t record_get_number(const Record *record, const char *name)
 {
     uint64_t value = 0;
 

@@ -28,10 +28,10 @@ bool record_is(const Record *record, const char *kind);
 const char *record_get(const Record *record, const char *name);
 
 /* The same for text: "" when there is none. */
-const char *record_text(const Record *record, const char *name);
+const char *record_get_text(const Record *record, const char *name);
 
 /* The same for a number: 0 when there is none. */
-uint64_t record_number(const Record *record, const char *name);
+uint64_t record_get_number(const Record *record, const char *name);
 
 /* Sets or replaces a field; a NULL value removes it. */
 void record_set(Record *record, const char *name, const char *value);
@@ -44,6 +44,6 @@ void record_merge(Record *record, const Record *from);
 void record_escape_word(GString *out, const char *word);
 
 /* Undoes the escaping. The caller frees the result. */
-char *record_unescape(const char *text);
+char *record_parse_value(const char *text);
 
 #endif

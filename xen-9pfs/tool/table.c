@@ -122,7 +122,7 @@ static GStrv make_cells(const Column *columns, const Record *record)
 
 static TextStyle style_of(const Record *record)
 {
-    return (TextStyle)MIN(record_number(record, "style"), TEXT_ALERT);
+    return (TextStyle)MIN(record_get_number(record, "style"), TEXT_ALERT);
 }
 
 static void widen(size_t *widths, char *const *cells)

@@ -54,9 +54,7 @@ static size_t escape_character(GString *out, const char *text, bool utf8)
 
     if (c != (gunichar)-1 && c != (gunichar)-2)
         size = (size_t)(g_utf8_next_char(text) - text);
-    if (c == '\\')
-        g_string_append(out, "\\\\");
-    else if (c >= 0x20 && c < 0x7f)
+    if (c >= 0x20 && c < 0x7f)
         g_string_append_c(out, (char)c);
     else if (size > 1 && utf8 && is_shown(c))
         g_string_append_len(out, text, (gssize)size);
@@ -70,8 +68,20 @@ char *text_escape(const char *text)
     GString *out = g_string_new(NULL);
     bool utf8 = g_get_charset(NULL);
 
-    while (*text != '\0')
+    while (*text != '\0') {
+        if (*text == '\\')
+            g_string_append_c(out, '\\');
         text += escape_character(out, text, utf8);
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *text_printable(const char *text)
+{
+    GString *out = g_string_new(NULL);
+
+    while (*text != '\0')
+        text += escape_character(out, text, true);
     return g_string_free(out, FALSE);
 }
 

@@ -31,6 +31,10 @@ void text_append_styled(GString *out, bool colours, TextStyle style, const char 
  * a backslash is doubled. The caller frees it. */
 char *text_escape(const char *text);
 
+/* The same for what is no terminal but UTF-8 all the same, such as labels of metrics: whatever the
+ * locale, and a backslash stays as it is. */
+char *text_printable(const char *text);
+
 /* How many columns of a terminal `text` takes, which is escaped already. */
 size_t text_width(const char *text);
 

@@ -56,9 +56,15 @@ typedef struct Command {
 enum { COMMAND_ANY_NUMBER = G_MAXUINT };
 
 extern const Command command_completion;
+extern const Command command_fids;
 extern const Command command_help;
 extern const Command command_list;
+extern const Command command_metrics;
 extern const Command command_reload;
+extern const Command command_requests;
+extern const Command command_stats;
+extern const Command command_top;
+extern const Command command_trace;
 extern const Command command_version;
 
 /* All sub-commands in alphabetical order; ends with NULL. */
