@@ -282,7 +282,7 @@ void server_add_devices(Server *server, bool busy)
         "in_flight_bytes=1048598\tthreads=4\tcancelled=2\tflushes=3\trequests=1110\terrors=10\t"
         "bytes_in=1048576\tbytes_out=5368709120\tquota_files=10\tquota_files_max=100\t"
         "quota_bytes=4096\tquota_bytes_max=1073741824\tquota_scan=done\tuptime_us=273840000000\n"
-        "record=buckets\tbounds_us=10,20,50,100,1000,1000000\n"
+        "record=buckets\tbounds_us=10,20,50,100,1000,1000000,4000000\n"
         "record=operation\tname=Twalk\tcount=110\terrors=10\tcancelled=0\tbytes_in=3300\t"
         "bytes_out=2200\ttotal_us=1100\tmax_us=17\tbuckets=100,10,0,0,0,0,0\n"
         "record=operation\tname=Tread\tcount=1000\terrors=0\tcancelled=2\tbytes_in=23000\t"
@@ -337,8 +337,9 @@ ToolRun tool_run_in(const Server *server, const char *locale, const char *comman
     g_ptr_array_add(argv, program);
     g_ptr_array_add(argv, (gpointer) "--run-dir");
     g_ptr_array_add(argv, server->run_dir);
-    g_assert_true(g_shell_parse_argv(command, NULL, &words, NULL));
-    for (size_t i = 0; words[i] != NULL; i++)
+    if (command[0] != '\0')
+        g_assert_true(g_shell_parse_argv(command, NULL, &words, NULL));
+    for (size_t i = 0; words != NULL && words[i] != NULL; i++)
         g_ptr_array_add(argv, words[i]);
     g_ptr_array_add(argv, NULL);
     g_assert_true(g_spawn_sync(NULL, (char **)argv->pdata, environment, G_SPAWN_DEFAULT, NULL, NULL,

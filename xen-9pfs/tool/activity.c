@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { MAX_RECORDS = 256 };
+
 bool activity_is_continued(const Query *now, const Query *before)
 {
     const Record *session = query_find(now, "session");
@@ -21,14 +23,26 @@ uint64_t activity_growth(const Record *now, const Record *before, const char *fi
     return value - MIN(value, earlier);
 }
 
+GPtrArray *activity_records(const Query *query, const char *kind)
+{
+    GPtrArray *records = g_ptr_array_new();
+
+    for (guint i = 0; i < query->records->len && records->len < MAX_RECORDS; i++) {
+        if (record_is(g_ptr_array_index(query->records, i), kind))
+            g_ptr_array_add(records, g_ptr_array_index(query->records, i));
+    }
+    return records;
+}
+
 const Record *activity_find(const Query *query, const char *kind, const char *key,
                             const Record *record)
 {
-    for (guint i = 0; query != NULL && i < query->records->len; i++) {
-        const Record *other = g_ptr_array_index(query->records, i);
+    g_autoptr(GPtrArray) records = query != NULL ? activity_records(query, kind) : NULL;
 
-        if (record_is(other, kind) &&
-            strcmp(record_get_text(other, key), record_get_text(record, key)) == 0)
+    for (guint i = 0; records != NULL && i < records->len; i++) {
+        const Record *other = g_ptr_array_index(records, i);
+
+        if (strcmp(record_get_text(other, key), record_get_text(record, key)) == 0)
             return other;
     }
     return NULL;
@@ -91,13 +105,12 @@ static gint compare_counts(gconstpointer a, gconstpointer b)
 GPtrArray *activity_operations(const Query *now, const Query *before)
 {
     GPtrArray *operations = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+    g_autoptr(GPtrArray) records = activity_records(now, "operation");
 
     if (!activity_is_continued(now, before))
         before = NULL;
-    for (guint i = 0; i < now->records->len; i++) {
-        const Record *record = g_ptr_array_index(now->records, i);
-        Record *operation =
-            record_is(record, "operation") ? make_operation(now, before, record) : NULL;
+    for (guint i = 0; i < records->len; i++) {
+        Record *operation = make_operation(now, before, g_ptr_array_index(records, i));
 
         if (operation != NULL)
             g_ptr_array_add(operations, operation);
@@ -109,18 +122,16 @@ GPtrArray *activity_operations(const Query *now, const Query *before)
 Histogram *activity_histogram(const Query *now, const Query *before)
 {
     Histogram *sum = histogram_new(NULL, NULL);
+    g_autoptr(GPtrArray) records = activity_records(now, "operation");
 
     if (!activity_is_continued(now, before))
         before = NULL;
-    for (guint i = 0; i < now->records->len; i++) {
-        const Record *record = g_ptr_array_index(now->records, i);
+    for (guint i = 0; i < records->len; i++) {
+        const Record *record = g_ptr_array_index(records, i);
+        const Record *earlier = activity_find(before, "operation", "name", record);
+        g_autoptr(Histogram) histogram = make_histogram(now, before, record, earlier);
 
-        if (record_is(record, "operation")) {
-            const Record *earlier = activity_find(before, "operation", "name", record);
-            g_autoptr(Histogram) histogram = make_histogram(now, before, record, earlier);
-
-            histogram_add(sum, histogram);
-        }
+        histogram_add(sum, histogram);
     }
     return sum;
 }

@@ -13,10 +13,14 @@
  * NULL. */
 bool activity_is_continued(const Query *now, const Query *before);
 
+/* The records of a kind, at most 256: there are not as many operations or rings, whatever a worker
+ * says. They stay the query's; the caller unrefs the array. */
+GPtrArray *activity_records(const Query *query, const char *kind);
+
 /* By how much a field of a record has grown; its value when `before` is NULL. */
 uint64_t activity_growth(const Record *now, const Record *before, const char *field);
 
-/* The record of `kind` whose field `key` is the same as that of `record`, or NULL. */
+/* The one of those whose field `key` is the same as that of `record`, or NULL; also when `query` is. */
 const Record *activity_find(const Query *query, const char *kind, const char *key,
                             const Record *record);
 

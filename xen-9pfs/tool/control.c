@@ -18,7 +18,7 @@ enum {
     CONNECT_LIMIT_MS = 5000,
     READ_SIZE = 64 * 1024,
     MAX_LINE = 1024 * 1024,
-    MAX_ANSWER = 64 * 1024 * 1024,
+    MAX_ANSWER = 16 * 1024 * 1024,
 };
 
 /* A request that has been sent. */

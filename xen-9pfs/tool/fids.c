@@ -47,6 +47,20 @@ static gint compare_fids(gconstpointer a, gconstpointer b)
     return x == y ? 0 : x < y ? -1 : 1;
 }
 
+/* Tells of lists that are too long for the worker to show. */
+static void report_cuts(const GPtrArray *queries)
+{
+    g_autoptr(GPtrArray) cuts = devices_collect(queries, "cut");
+
+    for (guint i = 0; i < cuts->len; i++) {
+        const Record *cut = g_ptr_array_index(cuts, i);
+
+        tool_error("device %s: only %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " fids are listed",
+                   record_get_text(cut, "device"), record_get_number(cut, "listed"),
+                   record_get_number(cut, "fids"));
+    }
+}
+
 static int run_fids(const Tool *tool, char **arguments)
 {
     g_autoptr(GPtrArray) devices = devices_select(tool, arguments);
@@ -66,6 +80,7 @@ static int run_fids(const Tool *tool, char **arguments)
         table_print(columns, fids);
     else
         puts(settings.open ? "No fid is open." : "There are no fids.");
+    report_cuts(queries);
     return devices_report(queries);
 }
 

@@ -32,12 +32,11 @@ static bool is_rising(const uint64_t *numbers, size_t n)
 Histogram *histogram_new(const Record *bounds, const Record *operation)
 {
     Histogram *histogram = g_new0(Histogram, 1);
+    size_t n_buckets = parse_numbers(bounds != NULL ? record_get_text(bounds, "bounds_us") : "",
+                                     &histogram->bounds_us);
 
-    if (bounds != NULL)
-        histogram->n_bounds =
-            parse_numbers(record_get_text(bounds, "bounds_us"), &histogram->bounds_us);
-    if (!is_rising(histogram->bounds_us, histogram->n_bounds))
-        histogram->n_bounds = 0;
+    if (n_buckets > 0 && is_rising(histogram->bounds_us, n_buckets))
+        histogram->n_bounds = n_buckets - 1;
     histogram->max_us = G_MAXUINT64;
     if (operation == NULL) {
         histogram->counts = g_new0(uint64_t, histogram->n_bounds + 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Histogram: how long operations took, as a worker counts them: so many up to each bound. What is
- * above the last bound is in a bucket of its own.
+ * Histogram: how long operations took, as a worker counts them: so many up to each bound, and in the
+ * last bucket all others. So the last bound that the worker names is none.
  */
 #ifndef XEN_9PFS_TOOL_HISTOGRAM_H
 #define XEN_9PFS_TOOL_HISTOGRAM_H

@@ -20,6 +20,7 @@ static const Column columns[] = {
     {"readonly", "READONLY", COLUMN_FLAG, COLUMN_JSON_ONLY},
     {"shown_state", "STATE", COLUMN_TEXT, COLUMN_TEXT_ONLY},
     {"state", "STATE", COLUMN_TEXT, COLUMN_JSON_ONLY},
+    {"frontend_state", "FRONTEND", COLUMN_TEXT, COLUMN_JSON_ONLY},
     {"worker", "WORKER", COLUMN_NUMBER, COLUMN_JSON_ONLY},
     {"worker_error", "ERROR", COLUMN_TEXT, COLUMN_JSON_ONLY},
     {"restarts", "RESTARTS", COLUMN_NUMBER, COLUMN_JSON_ONLY},

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "xen-9pfs/tool/activity.h"
 #include "xen-9pfs/tool/devices.h"
-#include "xen-9pfs/tool/histogram.h"
 
 enum { MAX_NAME = 24 };
 
@@ -57,7 +57,7 @@ static const Metric daemon_metrics[] = {
 
 static const Metric device_metrics[] = {
     {"device_start_time_seconds", METRIC_GAUGE, UNIT_SECONDS, "since",
-     "When the device was connected, since 1970."},
+     "Since when the device is in its state, since 1970."},
     {"device_restarts", METRIC_COUNTER, UNIT_NONE, "restarts", "Workers started anew."},
     {NULL, METRIC_GAUGE, UNIT_NONE, NULL, NULL},
 };
@@ -181,18 +181,18 @@ static void append_sample(GString *out, const Metric *metric, const char *labels
  * `key`, which is a number or the name of an operation. A NULL key: the first record. */
 static GPtrArray *choose_records(const Query *query, const char *kind, const char *key)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzT0123456789_";
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzT0123456789<>";
+    g_autoptr(GPtrArray) records = activity_records(query, kind);
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     GPtrArray *chosen = g_ptr_array_new();
 
-    for (guint i = 0; i < query->records->len; i++) {
-        Record *record = g_ptr_array_index(query->records, i);
+    for (guint i = 0; i < records->len; i++) {
+        Record *record = g_ptr_array_index(records, i);
         const char *value = key != NULL ? record_get_text(record, key) : "one";
 
-        if (!record_is(record, kind) || value[0] == '\0' || strlen(value) > MAX_NAME ||
-            strspn(value, letters) != strlen(value) || !g_hash_table_add(seen, (gpointer)value))
-            continue;
-        g_ptr_array_add(chosen, record);
+        if (value[0] != '\0' && strlen(value) <= MAX_NAME &&
+            strspn(value, letters) == strlen(value) && g_hash_table_add(seen, (gpointer)value))
+            g_ptr_array_add(chosen, record);
     }
     return chosen;
 }

@@ -27,15 +27,19 @@ static const Column session_columns[] = {
     {"mounts", "mounts", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {"uptime_us", "up", COLUMN_DURATION, COLUMN_EVERYWHERE},
     {"threads", "threads", COLUMN_NUMBER, COLUMN_EVERYWHERE},
+    {"threads_max", NULL, COLUMN_NUMBER, COLUMN_JSON_ONLY},
     {"fids", "fids", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {"fids_max", NULL, COLUMN_NUMBER, COLUMN_JSON_ONLY},
     {"open_files", "open files", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {"open_files_max", NULL, COLUMN_NUMBER, COLUMN_JSON_ONLY},
     {"locks", "locks", COLUMN_NUMBER, COLUMN_EVERYWHERE},
+    {"locks_max", NULL, COLUMN_NUMBER, COLUMN_JSON_ONLY},
     {"xattr_bytes", "attributes", COLUMN_BYTES, COLUMN_EVERYWHERE},
+    {"xattr_bytes_max", NULL, COLUMN_BYTES, COLUMN_JSON_ONLY},
     {"in_flight", "in flight", COLUMN_NUMBER, COLUMN_EVERYWHERE},
-    {"in_flight_max", NULL, COLUMN_NUMBER, COLUMN_JSON_ONLY},
-    {"in_flight_bytes", "of bytes", COLUMN_BYTES, COLUMN_EVERYWHERE},
+    {"in_flight_max", "at most", COLUMN_NUMBER, COLUMN_EVERYWHERE},
+    {"in_flight_bytes", "memory", COLUMN_BYTES, COLUMN_EVERYWHERE},
+    {"in_flight_bytes_max", NULL, COLUMN_BYTES, COLUMN_JSON_ONLY},
     {"requests", "requests", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {"errors", "errors", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {"cancelled", "cancelled", COLUMN_NUMBER, COLUMN_EVERYWHERE},
@@ -116,13 +120,13 @@ static Record *make_session(const Query *now, const Query *before)
 static GPtrArray *make_rings(const Query *now, const Query *before)
 {
     GPtrArray *rings = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+    g_autoptr(GPtrArray) records = activity_records(now, "ring");
 
-    for (guint i = 0; i < now->records->len; i++) {
-        const Record *ring = g_ptr_array_index(now->records, i);
+    for (guint i = 0; i < records->len; i++) {
+        const Record *ring = g_ptr_array_index(records, i);
+        const Record *earlier = activity_find(before, "ring", "index", ring);
 
-        if (record_is(ring, "ring"))
-            g_ptr_array_add(
-                rings, subtract(ring, activity_find(before, "ring", "index", ring), ring_counters));
+        g_ptr_array_add(rings, subtract(ring, earlier, ring_counters));
     }
     return rings;
 }
@@ -136,6 +140,9 @@ static bool starts_line(const char *field)
     return false;
 }
 
+/* Of this there is no limit but the most there were. */
+static const char in_flight[] = "in_flight";
+
 /* "12", or "12 of 64" where there is a limit. */
 static char *describe_value(const Column *column, const Record *session)
 {
@@ -145,7 +152,7 @@ static char *describe_value(const Column *column, const Record *session)
     g_autofree char *limit = NULL;
 
     limit_column.field = limit_field;
-    if (record_get_number(session, limit_field) == 0)
+    if (strcmp(column->field, in_flight) == 0 || record_get_number(session, limit_field) == 0)
         return g_steal_pointer(&value);
     limit = column_text(&limit_column, session);
     return g_strdup_printf("%s of %s", value, limit);

@@ -128,13 +128,13 @@ static void set_mostly(Record *line, const Query *now, const Query *before)
 
 static void set_stalls(Record *line, const Query *now, const Query *before)
 {
+    g_autoptr(GPtrArray) rings = activity_records(now, "ring");
     uint64_t stalls = 0;
 
-    for (guint i = 0; i < now->records->len; i++) {
-        const Record *ring = g_ptr_array_index(now->records, i);
+    for (guint i = 0; i < rings->len; i++) {
+        const Record *ring = g_ptr_array_index(rings, i);
 
-        if (record_is(ring, "ring"))
-            stalls += activity_growth(ring, activity_find(before, "ring", "index", ring), "stalls");
+        stalls += activity_growth(ring, activity_find(before, "ring", "index", ring), "stalls");
     }
     record_set_number(line, "stalls", stalls);
     if (stalls > 0)
