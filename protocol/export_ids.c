@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Export ids: parses the maps of user and group ids; see export_keys.h. */
+/* Export ids: the maps of user and group ids as text; see export_keys.h. */
 #include <glib.h>
 #include <string.h>
 
@@ -106,4 +106,23 @@ bool export_ids_parse(const char *text, IdMap *map, char **right)
     if (good)
         *map = new.n_ranges > 0 ? new : (IdMap){0};
     return good;
+}
+
+static void format_range(GString *text, const IdRange *range)
+{
+    g_string_append_printf(text, "%u", range->guest);
+    if (range->count > 1)
+        g_string_append_printf(text, "-%u", range->guest + (range->count - 1));
+    g_string_append_printf(text, ":%u;", range->host);
+}
+
+char *export_ids_format(const IdMap *map)
+{
+    GString *text = g_string_new(NULL);
+
+    for (uint32_t i = 0; i < map->n_ranges; i++)
+        format_range(text, &map->ranges[i]);
+    if (map->n_ranges > 0)
+        g_string_append_printf(text, "*:%u;%u:*", map->other_host, map->other_guest);
+    return g_string_free(text, FALSE);
 }

@@ -3,6 +3,7 @@
 #include "protocol/export_keys.h"
 
 #include <glib.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define MEBIBYTE (1024u * 1024u)
@@ -66,16 +67,16 @@ static bool parse_switch(const char *text, bool *value)
     return false;
 }
 
+static const char *const multidevs_names[] = {
+    [MULTIDEVS_REMAP] = "remap",
+    [MULTIDEVS_FORBID] = "forbid",
+    [MULTIDEVS_WARN] = "warn",
+};
+
 static bool parse_multidevs(const char *text, Multidevs *value)
 {
-    static const char *const names[] = {
-        [MULTIDEVS_REMAP] = "remap",
-        [MULTIDEVS_FORBID] = "forbid",
-        [MULTIDEVS_WARN] = "warn",
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
+    for (size_t i = 0; i < G_N_ELEMENTS(multidevs_names); i++) {
+        if (strcmp(text, multidevs_names[i]) == 0) {
             *value = (Multidevs)i;
             return true;
         }
@@ -207,4 +208,30 @@ bool export_key_set(const ExportKey *key, const char *text, ExportOptions *optio
     if (!set && !*right)
         *right = g_strdup(describe_kind(key->kind));
     return set;
+}
+
+char *export_key_format(const ExportKey *key, const ExportOptions *options)
+{
+    const void *field = (const char *)options + key->field;
+
+    switch (key->kind) {
+    case EXPORT_KEY_SWITCH:
+        return g_strdup(*(const bool *)field ? "on" : "off");
+    case EXPORT_KEY_MODE:
+        return g_strdup_printf("%04o", *(const uint16_t *)field);
+    case EXPORT_KEY_MULTIDEVS:
+        return g_strdup(multidevs_names[*(const Multidevs *)field]);
+    case EXPORT_KEY_IDS:
+        return export_ids_format(field);
+    case EXPORT_KEY_RATE:
+        return g_strdup_printf("%" PRIu64, ((const ThrottleRate *)field)->rate);
+    case EXPORT_KEY_BURST:
+        return g_strdup_printf("%" PRIu64, ((const ThrottleRate *)field)->burst);
+    case EXPORT_KEY_NUMBER_32:
+        return g_strdup_printf("%" PRIu32, *(const uint32_t *)field);
+    case EXPORT_KEY_MEBIBYTES:
+        return g_strdup_printf("%" PRIu64, *(const uint64_t *)field / MEBIBYTE);
+    default:
+        return g_strdup_printf("%" PRIu64, *(const uint64_t *)field);
+    }
 }

@@ -43,6 +43,10 @@ const ExportKey *export_key_find(const char *name);
  * when that is no value for it: *right then is a new string that says what would be. */
 bool export_key_set(const ExportKey *key, const char *text, ExportOptions *options, char **right);
 
+/* The value that an option has, as export_key_set() takes it: setting it, after its rate for a
+ * burst, gives the same. The caller frees it. */
+char *export_key_format(const ExportKey *key, const ExportOptions *options);
+
 /*
  * Parses a map of user or group ids. It is a list of items with semicolons between them:
  *
@@ -55,5 +59,8 @@ bool export_key_set(const ExportKey *key, const char *text, ExportOptions *optio
  * that every id is itself. Returns as export_key_set().
  */
 bool export_ids_parse(const char *text, IdMap *map, char **right);
+
+/* The map as export_ids_parse() takes it, "" for the one that changes nothing. The caller frees it. */
+char *export_ids_format(const IdMap *map);
 
 #endif

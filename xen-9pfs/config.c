@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "protocol/export_keys.h"
 
 enum { MAX_SIZE = 1024 * 1024 };
 
@@ -43,6 +42,7 @@ struct Config {
     char *control_group; /* NULL: not given */
     unsigned n_groups;
     GArray *sections; /* Section, as they come in the file */
+    char *text;       /* the whole of it; NULL: there is no file */
 };
 
 #define DAEMON_GROUP      "daemon"
@@ -324,6 +324,7 @@ static bool parse(Config *config, const char *name, const GString *text, GError 
         g_prefix_error(error, "%s:%u: ", name, find_broken_line(text->str));
         return false;
     }
+    config->text = g_strdup(text->str);
     groups = g_key_file_get_groups(config->file, NULL);
     config->n_groups = g_strv_length(groups);
     for (char **group = groups; *group; group++) {
@@ -361,6 +362,7 @@ void config_free(Config *config)
     g_key_file_unref(config->file);
     g_free(config->control_group);
     g_array_unref(config->sections);
+    g_free(config->text);
     g_free(config);
 }
 
@@ -393,7 +395,7 @@ static bool matches(const Section *section, const ConfigTarget *target)
     return text && fnmatch(section->pattern, text, is_path ? FNM_PATHNAME : 0) == 0;
 }
 
-static void apply_section(const Config *config, const Section *section, ExportOptions *options)
+static void apply_section(const Config *config, const Section *section, void *options)
 {
     const ExportKey *bad;
     char *right;
@@ -403,7 +405,9 @@ static void apply_section(const Config *config, const Section *section, ExportOp
         g_assert_not_reached();
 }
 
-void config_apply(const Config *config, const ConfigTarget *target, ExportOptions *options)
+/* Calls `visit` for each section that counts for `target`, in order of precedence. */
+static void for_each_match(const Config *config, const ConfigTarget *target,
+                           void (*visit)(const Config *, const Section *, void *), void *data)
 {
     g_autofree char *path = target->path ? g_canonicalize_filename(target->path, "/") : NULL;
     ConfigTarget plain = {.path = path, .tag = target->tag, .domain = target->domain};
@@ -413,7 +417,50 @@ void config_apply(const Config *config, const ConfigTarget *target, ExportOption
             const Section *section = &g_array_index(config->sections, Section, i);
 
             if (section->kind == (SectionKind)kind && matches(section, &plain))
-                apply_section(config, section, options);
+                visit(config, section, data);
         }
     }
+}
+
+void config_apply(const Config *config, const ConfigTarget *target, ExportOptions *options)
+{
+    for_each_match(config, target, apply_section, options);
+}
+
+/*
+ * Listing
+ */
+
+typedef struct Listing {
+    ConfigSeen seen;
+    void *data;
+} Listing;
+
+static void list_section(const Config *config, const Section *section, void *data)
+{
+    const Listing *listing = data;
+
+    for (const ExportKey *key = export_keys; key->name; key++) {
+        g_autofree char *value =
+            g_key_file_get_value(config->file, section->group, key->name, NULL);
+        ConfigItem item = {.group = section->group, .key = key, .value = value};
+
+        if (value == NULL)
+            continue;
+        g_strstrip(value);
+        item.line = find_line(config->text, section->group, key->name);
+        listing->seen(&item, listing->data);
+    }
+}
+
+void config_list(const Config *config, const ConfigTarget *target, ConfigSeen seen, void *data)
+{
+    Listing listing = {.seen = seen, .data = data};
+
+    if (target != NULL) {
+        for_each_match(config, target, list_section, &listing);
+        return;
+    }
+    for (guint i = 0; i < config->sections->len; i++)
+        list_section(config, &g_array_index(config->sections, Section, i), &listing);
 }

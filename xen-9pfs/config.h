@@ -17,7 +17,7 @@
 
 #include <glib.h>
 
-#include "protocol/export_options.h"
+#include "protocol/export_keys.h"
 
 typedef struct Config Config;
 
@@ -42,6 +42,21 @@ unsigned config_n_groups(const Config *config);
 
 /* Sets the options that the file has for `target`. */
 void config_apply(const Config *config, const ConfigTarget *target, ExportOptions *options);
+
+/* A value as it stands in the file; the texts live until `seen` returns. */
+typedef struct ConfigItem {
+    const char *group; /* without the brackets */
+    const ExportKey *key;
+    const char *value;
+    unsigned line; /* counted from 1 */
+} ConfigItem;
+
+typedef void (*ConfigSeen)(const ConfigItem *item, void *data);
+
+/* Calls `seen` for every value that config_apply() sets for `target`, in this order: of several for
+ * one key, the last one holds. A target of NULL: for all that stand in the file, whomever they are
+ * for, group by group. */
+void config_list(const Config *config, const ConfigTarget *target, ConfigSeen seen, void *data);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 

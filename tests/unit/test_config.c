@@ -278,6 +278,56 @@ static void test_example(Scratch *s, gconstpointer unused)
     g_assert_cmpuint(options_for(config, "/", NULL, NULL).quota.max_open_files, ==, 4096);
 }
 
+static void append_item(const ConfigItem *item, void *data)
+{
+    g_string_append_printf(data, "%u [%s] %s=%s\n", item->line, item->group, item->key->name,
+                           item->value);
+}
+
+static void expect_list(const Config *config, const ConfigTarget *target, const char *expected)
+{
+    GString *found = g_string_new(NULL);
+
+    config_list(config, target, append_item, found);
+    g_assert_cmpstr(found->str, ==, expected);
+    g_string_free(found, TRUE);
+}
+
+/* Where each value stands, for one target and for the whole file. */
+static void test_list(Scratch *s, gconstpointer unused)
+{
+    const ConfigTarget web = {.path = "/srv/web", .tag = "www", .domain = "web1"};
+    const ConfigTarget other = {.path = "/srv/web"};
+    g_autoptr(Config) config = read_good(s, "# first\n"
+                                            "[tag www]\n"
+                                            "max-files = 7\n"
+                                            "\n"
+                                            "[domain web*]\n"
+                                            "  fmode =0640  \n"
+                                            "#fmode=0600\n"
+                                            "max-files=1\n"
+                                            "max-files=2\n"
+                                            "[defaults]\n"
+                                            "readonly=off\n"
+                                            "[tag www]\n"
+                                            "readonly=on");
+
+    (void)unused;
+    expect_list(config, &web,
+                "11 [defaults] readonly=off\n"
+                "6 [domain web*] fmode=0640\n"
+                "9 [domain web*] max-files=2\n"
+                "13 [tag www] readonly=on\n"
+                "3 [tag www] max-files=7\n");
+    expect_list(config, &other, "11 [defaults] readonly=off\n");
+    expect_list(config, NULL,
+                "13 [tag www] readonly=on\n"
+                "3 [tag www] max-files=7\n"
+                "6 [domain web*] fmode=0640\n"
+                "9 [domain web*] max-files=2\n"
+                "11 [defaults] readonly=off\n");
+}
+
 #define SCRATCH_TEST(name, function) g_test_add(name, Scratch, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
@@ -291,5 +341,6 @@ int main(int argc, char **argv)
     SCRATCH_TEST("/config/rates", test_rates);
     SCRATCH_TEST("/config/bad", test_bad);
     SCRATCH_TEST("/config/example", test_example);
+    SCRATCH_TEST("/config/list", test_list);
     return g_test_run();
 }

@@ -239,6 +239,68 @@ static void test_manual(void)
     g_assert_cmpuint(n_documented, ==, n_keys);
 }
 
+/* What is formatted is taken again, and means the same. */
+static void expect_same(const ExportOptions *options)
+{
+    ExportOptions again = export_default_options;
+
+    for (const ExportKey *key = export_keys; key->name; key++) {
+        g_autofree char *text = export_key_format(key, options);
+        g_autofree char *second = NULL;
+        g_autofree char *right = NULL;
+
+        if (!export_key_set(key, text, &again, &right))
+            g_error("%s=%s is refused: %s", key->name, text, right);
+        second = export_key_format(key, &again);
+        g_assert_cmpstr(text, ==, second);
+    }
+    again.model = options->model;
+    g_assert_true(memcmp(&again, options, sizeof(again)) == 0);
+}
+
+static void test_format(void)
+{
+    static const char *const values[][2] = {
+        {"readonly", "on"},
+        {"fmode", "0640"},
+        {"dmode", "0"},
+        {"multidevs", "forbid"},
+        {"map-users", "0-65535:100000;70000:500;*:7;9:*"},
+        {"map-groups", "1:1"},
+        {"throttling.bps-total", "3M"},
+        {"throttling.bps-total-max", "7G"},
+        {"throttling.iops-write", "11"},
+        {"max-files", "9223372036854775807"},
+        {"max-space", "5"},
+        {"max-open-files", "4294967295"},
+        {"auto-delete", "1"},
+    };
+    ExportOptions options = export_default_options;
+
+    expect_same(&options);
+    for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {
+        g_autofree char *right = NULL;
+
+        g_assert_true(
+            export_key_set(export_key_find(values[i][0]), values[i][1], &options, &right));
+        expect_same(&options);
+    }
+}
+
+static void test_format_text(void)
+{
+    ExportOptions options = set_good("map-users", " 0-9:100 ; 20:30 ");
+    g_autofree char *ids = export_ids_format(&options.users);
+    g_autofree char *none = export_ids_format(&options.groups);
+    g_autofree char *mode = export_key_format(export_key_find("fmode"), &options);
+    g_autofree char *devices = export_key_format(export_key_find("multidevs"), &options);
+
+    g_assert_cmpstr(ids, ==, "0-9:100;20:30;*:65534;65534:*");
+    g_assert_cmpstr(none, ==, "");
+    g_assert_cmpstr(mode, ==, "0600");
+    g_assert_cmpstr(devices, ==, "remap");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -250,6 +312,8 @@ int main(int argc, char **argv)
     g_test_add_func("/export-keys/bursts", test_bursts);
     g_test_add_func("/export-keys/ids", test_ids);
     g_test_add_func("/export-keys/bad-ids", test_bad_ids);
+    g_test_add_func("/export-keys/format", test_format);
+    g_test_add_func("/export-keys/format-text", test_format_text);
     g_test_add_func("/export-keys/table", test_table);
     g_test_add_func("/export-keys/manual", test_manual);
     return g_test_run();
