@@ -8,11 +8,9 @@
 #include <xen/xen.h>
 
 #include "common/log.h"
-#include "protocol/export_keys.h"
 
 enum {
     MAX_RING_PAGE_ORDER = 9,
-    TAG_MAX_BYTES = 255,
     NODE_NAME_SIZE = 32,
 };
 
@@ -218,7 +216,7 @@ bool nodes_read_config(const Nodes *nodes, LinkSetup *setup, GError **error)
 }
 
 /* Xenstore has no points in names. */
-static char *node_of_key(const ExportKey *key)
+char *nodes_key_name(const ExportKey *key)
 {
     return g_strdelimit(g_strdup(key->name), ".", '-');
 }
@@ -254,7 +252,7 @@ bool nodes_read_options(const Nodes *nodes, ExportOptions *options, GError **err
         return false;
     }
     for (const ExportKey *key = export_keys; key->name; key++) {
-        g_autofree char *name = node_of_key(key);
+        g_autofree char *name = nodes_key_name(key);
         bool there = g_strv_contains((const char *const *)names, name);
 
         if (there && !read_option(nodes, key, name, options, error))
@@ -304,11 +302,11 @@ static bool read_ring(const Nodes *nodes, unsigned ring, LinkSetup *setup, GErro
            read_number(nodes, port, 1, UINT32_MAX, &setup->event_channel[ring], error);
 }
 
-static bool is_tag(const char *text)
+bool nodes_tag_is_good(const char *tag)
 {
-    bool good = strlen(text) <= TAG_MAX_BYTES && g_utf8_validate(text, -1, NULL);
+    bool good = strlen(tag) <= NODES_TAG_MAX && g_utf8_validate(tag, -1, NULL);
 
-    for (const char *c = text; good && *c != '\0'; c = g_utf8_next_char(c))
+    for (const char *c = tag; good && *c != '\0'; c = g_utf8_next_char(c))
         good = !g_unichar_iscntrl(g_utf8_get_char(c));
     return good;
 }
@@ -318,7 +316,7 @@ char *nodes_read_tag(const Nodes *nodes)
     g_autofree char *tag = NULL;
     int rc = xenstore_read_string(nodes->store, XBT_NULL, nodes->frontend, "tag", &tag);
 
-    return rc == 0 && is_tag(tag) ? g_steal_pointer(&tag) : NULL;
+    return rc == 0 && nodes_tag_is_good(tag) ? g_steal_pointer(&tag) : NULL;
 }
 
 /* The mount tag is the frontend's own business; but one that is not text says that the frontend
@@ -327,13 +325,13 @@ static bool check_tag(const Nodes *nodes, GError **error)
 {
     g_autofree char *tag = NULL;
     int rc = xenstore_read_string(nodes->store, XBT_NULL, nodes->frontend, "tag", &tag);
-    bool good = rc == 0 ? is_tag(tag) : rc == -ENOENT;
+    bool good = rc == 0 ? nodes_tag_is_good(tag) : rc == -ENOENT;
 
     if (!good) {
         g_autofree char *shown = log_escape(tag != NULL ? tag : "", tag != NULL ? strlen(tag) : 0);
 
         set_error(error, EINVAL, "the tag \"%s\" is not printable text of at most %d bytes", shown,
-                  TAG_MAX_BYTES);
+                  NODES_TAG_MAX);
     }
     return good;
 }

@@ -18,11 +18,14 @@
 #include <stdint.h>
 #include <xen/io/xenbus.h>
 
+#include "protocol/export_keys.h"
 #include "xen-9pfs/link.h"
 #include "xen-9pfs/xenstore.h"
 
 #define NODES_ERROR nodes_error_quark()
 GQuark nodes_error_quark(void);
+
+enum { NODES_TAG_MAX = 255 };
 
 /* Names a device. */
 typedef struct DeviceKey {
@@ -30,6 +33,12 @@ typedef struct DeviceKey {
     uint32_t domid;
     uint32_t devid;
 } DeviceKey;
+
+/* The name of the backend's node for an option. The caller frees it. */
+char *nodes_key_name(const ExportKey *key);
+
+/* True for what may be a mount tag: printable text of at most NODES_TAG_MAX bytes. */
+bool nodes_tag_is_good(const char *tag);
 
 /* Parses "KIND/DOMID/DEVID", alone or with "/" and more behind it. Returns false for anything
  * that no toolstack would write. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +146,49 @@ int xenstore_remove(Xenstore *store, xs_transaction_t transaction, const char *p
     return 0;
 }
 
+int xenstore_make_folder(Xenstore *store, xs_transaction_t transaction, const char *path,
+                         uint32_t owner, uint32_t reader)
+{
+    struct xs_permissions permissions[] = {
+        {.id = owner, .perms = XS_PERM_NONE}, /* whatever others may do, the owner may do all */
+        {.id = reader, .perms = XS_PERM_READ},
+    };
+    int rc = xenstore_remove(store, transaction, path);
+
+    if (rc < 0)
+        return rc;
+    if (!xs_mkdir(store->handle, transaction, path) ||
+        !xs_set_permissions(store->handle, transaction, path, permissions,
+                            G_N_ELEMENTS(permissions)))
+        return -errno;
+    return 0;
+}
+
+/* True when the node has neither a value nor children; also when it is not there. */
+static bool is_empty(Xenstore *store, xs_transaction_t transaction, const char *path)
+{
+    g_auto(GStrv) children = xenstore_list(store, transaction, path);
+    unsigned length = 0;
+
+    free(xs_read(store->handle, transaction, path, &length));
+    return children != NULL && children[0] == NULL && length == 0;
+}
+
+int xenstore_prune(Xenstore *store, xs_transaction_t transaction, const char *path)
+{
+    g_autofree char *folder = g_strdup(path);
+    int rc = xenstore_remove(store, transaction, folder);
+    char *slash;
+
+    while (rc == 0 && (slash = strrchr(folder, '/')) != NULL && slash != folder) {
+        *slash = '\0';
+        if (!is_empty(store, transaction, folder))
+            break;
+        rc = xenstore_remove(store, transaction, folder);
+    }
+    return rc;
+}
+
 char **xenstore_list(Xenstore *store, xs_transaction_t transaction, const char *folder)
 {
     unsigned n_names = 0;
@@ -182,6 +224,21 @@ int xenstore_transact(Xenstore *store, XenstoreBody body, void *data)
         rc = transaction_end(store, transaction, body(store, transaction, data));
     }
     return rc;
+}
+
+/* A relative path begins at one's own home. */
+int xenstore_read_own_domid(Xenstore *store, uint32_t *domid)
+{
+    char *text = xs_read(store->handle, XBT_NULL, "domid", NULL);
+    int rc = text != NULL ? xenstore_parse_uint32(text, domid) : -errno;
+
+    free(text);
+    return rc;
+}
+
+bool xenstore_knows_domain(Xenstore *store, uint32_t domid)
+{
+    return xs_is_domain_introduced(store->handle, domid);
 }
 
 int xenstore_watch(Xenstore *store, const char *path, const char *token)

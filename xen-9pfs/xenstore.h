@@ -14,6 +14,7 @@
 #define XEN_9PFS_XENSTORE_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <xenstore.h>
 
@@ -51,8 +52,16 @@ int xenstore_parse_uint32(const char *text, uint32_t *value);
 int xenstore_write(Xenstore *store, xs_transaction_t transaction, const char *folder,
                    const char *name, const char *format, ...) G_GNUC_PRINTF(5, 6);
 
+/* Makes an empty folder in the place of what is there, for domain `owner` to write and domain
+ * `reader` to read. So are the nodes that are written into it from then on. */
+int xenstore_make_folder(Xenstore *store, xs_transaction_t transaction, const char *path,
+                         uint32_t owner, uint32_t reader);
+
 /* Removes a node and all below it. One that does not exist is success. */
 int xenstore_remove(Xenstore *store, xs_transaction_t transaction, const char *path);
+
+/* The same, and each folder above it that has nothing left in it. */
+int xenstore_prune(Xenstore *store, xs_transaction_t transaction, const char *path);
 
 /* The names of a folder's children, NULL-terminated; a folder that does not exist has none. The
  * caller frees them with g_strfreev(). Returns NULL with errno set on failure. */
@@ -61,6 +70,12 @@ char **xenstore_list(Xenstore *store, xs_transaction_t transaction, const char *
 /* Runs `body` in a transaction, again whenever others changed what it had touched. Returns what
  * the body returned, or why the transaction could not be opened or committed. */
 int xenstore_transact(Xenstore *store, XenstoreBody body, void *data);
+
+/* The number of the domain that this program runs in. */
+int xenstore_read_own_domid(Xenstore *store, uint32_t *domid);
+
+/* True while the domain runs, as far as xenstored knows: it has been introduced and does not die. */
+bool xenstore_knows_domain(Xenstore *store, uint32_t domid);
 
 int xenstore_watch(Xenstore *store, const char *path, const char *token);
 void xenstore_unwatch(Xenstore *store, const char *path, const char *token);
