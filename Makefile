@@ -56,13 +56,17 @@ LIBS       := $(shell pkg-config --libs $(PKGS) $(SYSTEMD) 2>/dev/null) -pthread
 
 # The control tool. $(BUILD)/xen-9pfs is the folder of the daemon's objects.
 TOOL       := $(BUILD)/bin/xen-9pfs
-TOOL_PKGS  := glib-2.0 json-glib-1.0
-TOOL_LIBS  := $(shell pkg-config --libs $(TOOL_PKGS) 2>/dev/null)
+TOOL_PKGS  := glib-2.0 json-glib-1.0 xenstore
+TOOL_LIBS  := $(shell pkg-config --libs $(TOOL_PKGS) 2>/dev/null) -pthread
 
 COMMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 PROTOCOL_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard protocol/*.c))
 DAEMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/*.c))
 TOOL_OBJS     := $(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/tool/*.c))
+# What the tool has of the daemon: its view of xenstore, of the configuration file and of options.
+TOOL_OBJS     += $(patsubst %,$(BUILD)/xen-9pfs/%.o,config export nodes xenstore) \
+                 $(patsubst %,$(BUILD)/protocol/%.o,export_ids export_keys export_options id_map) \
+                 $(BUILD)/common/log.o
 
 ifneq ($(COVERAGE),)
 $(COMMON_OBJS) $(PROTOCOL_OBJS) $(DAEMON_OBJS): ALL_CFLAGS += --coverage -fprofile-update=atomic
@@ -83,11 +87,12 @@ all: $(BUILD)/xen-9pfsd $(TOOL)
 $(BUILD)/xen-9pfsd: $(DAEMON_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(TOOL): $(TOOL_OBJS)
+$(TOOL): $(TOOL_OBJS) $(TSAN_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TOOL_LIBS)
 
-$(TOOL_OBJS): ALL_CFLAGS += $(shell pkg-config --cflags $(TOOL_PKGS) 2>/dev/null)
+$(filter $(BUILD)/xen-9pfs/tool/%,$(TOOL_OBJS)): \
+    ALL_CFLAGS += $(shell pkg-config --cflags $(TOOL_PKGS) 2>/dev/null)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

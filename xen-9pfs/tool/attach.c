@@ -5,13 +5,12 @@
  * Everything that can be known to be wrong is found before anything is written. What only shows
  * afterwards, because the daemon or the guest has to act, ends with the device removed again.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "xen-9pfs/config.h"
-#include "xen-9pfs/export.h"
 #include "xen-9pfs/nodes.h"
 #include "xen-9pfs/tool/control.h"
+#include "xen-9pfs/tool/directory.h"
 #include "xen-9pfs/tool/hotplug.h"
 #include "xen-9pfs/tool/json.h"
 #include "xen-9pfs/tool/table.h"
@@ -20,7 +19,6 @@ enum {
     MAX_KEYS = 64,
     OFFER_SECONDS = 10, /* what the daemon gets to take the device, as from libxl */
     CLOSE_SECONDS = 10, /* and to let go of it */
-    PATH_SECONDS = 5,   /* what a file server gets to answer */
     DEFAULT_WAIT_SECONDS = 30,
 };
 
@@ -220,35 +218,10 @@ static int check_options(const HotplugRequest *request, const StoreDomain *domai
     return check_values(&scratch);
 }
 
-/*
- * The directory
- */
-
-static void on_checked(void *data)
-{
-    *(bool *)data = true;
-}
-
-static gboolean on_late(gpointer data)
-{
-    *(bool *)data = true;
-    return G_SOURCE_REMOVE;
-}
-
-/* A file server that does not answer costs a few seconds, not the program. */
 static int check_path(const char *path)
 {
-    bool checked = false;
-    bool late = false;
-    ExportCheck *check = export_check_new(path, on_checked, &checked);
-    guint timer = g_timeout_add_seconds(PATH_SECONDS, on_late, &late);
-    int error = ETIMEDOUT;
+    int error = directory_check(path);
 
-    while (!export_check_result(check, &error) && !late)
-        g_main_context_iteration(NULL, TRUE);
-    if (!late)
-        g_source_remove(timer);
-    export_check_free(check);
     if (error == 0)
         return TOOL_OK;
     return tool_error("cannot share %s: %s; make it a directory or correct the path", path,

@@ -19,9 +19,22 @@ static const char summary[] =
 static Tool tool;
 
 const Command *const commands[] = {
-    &command_completion, &command_fids,   &command_help,     &command_list,
-    &command_metrics,    &command_reload, &command_requests, &command_stats,
-    &command_top,        &command_trace,  &command_version,  NULL,
+    &command_attach,
+    &command_check,
+    &command_completion,
+    &command_config,
+    &command_detach,
+    &command_fids,
+    &command_help,
+    &command_list,
+    &command_metrics,
+    &command_reload,
+    &command_requests,
+    &command_stats,
+    &command_top,
+    &command_trace,
+    &command_version,
+    NULL,
 };
 
 const GOptionEntry common_options[] = {

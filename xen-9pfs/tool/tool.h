@@ -55,7 +55,11 @@ typedef struct Command {
 
 enum { COMMAND_ANY_NUMBER = G_MAXUINT };
 
+extern const Command command_attach;
+extern const Command command_check;
 extern const Command command_completion;
+extern const Command command_config;
+extern const Command command_detach;
 extern const Command command_fids;
 extern const Command command_help;
 extern const Command command_list;
