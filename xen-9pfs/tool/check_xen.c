@@ -97,8 +97,19 @@ static bool has_mark(const char *file)
                   strlen(MARK)) != NULL;
 }
 
-/* The first process that executes a file called xen-9pfsd, and whether that is ours. Returns 0 for
- * none. */
+/* Workers go on without a supervisor. */
+static bool is_worker(const char *folder, const char *pid)
+{
+    g_autofree char *file = g_build_filename(folder, pid, "cmdline", NULL);
+    g_autofree char *text = NULL;
+    gsize size = 0;
+
+    return g_file_get_contents(file, &text, &size, NULL) &&
+           memmem(text, size, "worker", strlen("worker")) != NULL;
+}
+
+/* The first process that executes a file called xen-9pfsd, and whether that is ours; workers do not
+ * count. Returns 0 for none. */
 static unsigned find_process(const Report *report, bool *ours)
 {
     g_autofree char *folder = report_file(report, "/proc");
@@ -110,7 +121,7 @@ static unsigned find_process(const Report *report, bool *ours)
         g_autofree char *program = g_ascii_isdigit(*name) ? g_file_read_link(link, NULL) : NULL;
         g_autofree char *base = program != NULL ? g_path_get_basename(program) : NULL;
 
-        if (base == NULL || !g_str_has_prefix(base, "xen-9pfsd"))
+        if (base == NULL || !g_str_has_prefix(base, "xen-9pfsd") || is_worker(folder, name))
             continue;
         *ours = has_mark(link);
         return (unsigned)atoi(name);
