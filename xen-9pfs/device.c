@@ -25,6 +25,7 @@
 enum {
     CHECK_TIMEOUT_MS = 5000,  /* a file server that has not answered by then does not */
     CLOSE_TIMEOUT_MS = 5000,  /* how long a frontend may take to close; the toolstack waits 10 s */
+    ABANDONED_MS = 15000,     /* how long a toolstack may take to remove what is of a dead guest */
     RETURN_INTERVAL_MS = 250, /* between two lives of one device, lest a guest keep us busy */
 };
 
@@ -378,6 +379,26 @@ static DeviceState step_closing(Device *device, const View *view)
     return DEVICE_CLOSED;
 }
 
+/* libxl before Xen 4.19 does not know the kind xen_9pfs: when it destroys a guest it leaves the devices
+ * that were attached to it while it ran. The next look finds this one gone. */
+static void remove_abandoned(Device *device)
+{
+    int rc = nodes_remove(&device->nodes);
+
+    log_event(device, &device->events, rc < 0 ? LOG_ERR : LOG_NOTICE,
+              "its domain is gone and nobody removed it: %s",
+              rc < 0 ? g_strerror(-rc) : "removed from xenstore");
+}
+
+static DeviceState step_abandoned(Device *device)
+{
+    if (device->timed_out)
+        remove_abandoned(device);
+    if (device->timed_out || device->timer == 0)
+        set_timer(device, ABANDONED_MS);
+    return DEVICE_CLOSED;
+}
+
 /* A frontend that could not be served where it stands must first move before it is tried again,
  * and none is tried again at once. */
 static DeviceState step_closed(Device *device, const View *view)
@@ -386,6 +407,8 @@ static DeviceState step_closed(Device *device, const View *view)
 
     if (view->backend == XenbusStateClosing)
         return DEVICE_CLOSING;
+    if (device->domain_dead)
+        return step_abandoned(device);
     if (view->frontend != XenbusStateInitialising || !device->frontend_moved || !view->online)
         return DEVICE_CLOSED;
     if (wait <= 0)

@@ -361,27 +361,14 @@ void nodes_write_error(const Nodes *nodes, const GError *error)
         log_warning("cannot write %s/error: %s", nodes->error, g_strerror(-rc));
 }
 
-/* Removes the folder and then each parent that is left empty, so that no device leaves a trace;
- * the folder "error" itself is not ours. */
-static int clear_in_transaction(Xenstore *store, xs_transaction_t transaction, void *data)
+static int prune_in_transaction(Xenstore *store, xs_transaction_t transaction, void *data)
 {
-    g_autofree char *path = g_strdup(data);
-    char *slash;
+    return xenstore_prune(store, transaction, data);
+}
 
-    while ((slash = strrchr(path, '/')) != NULL) {
-        g_auto(GStrv) children = NULL;
-        int rc = xenstore_remove(store, transaction, path);
-
-        if (rc < 0)
-            return rc;
-        *slash = '\0';
-        children = xenstore_list(store, transaction, path);
-        if (children == NULL)
-            return -errno;
-        if (children[0] != NULL)
-            break;
-    }
-    return 0;
+int nodes_remove(const Nodes *nodes)
+{
+    return xenstore_transact(nodes->store, prune_in_transaction, nodes->backend);
 }
 
 void nodes_clear_error(const Nodes *nodes)
@@ -391,7 +378,7 @@ void nodes_clear_error(const Nodes *nodes)
 
     if (rc == -ENOENT)
         return;
-    rc = xenstore_transact(nodes->store, clear_in_transaction, nodes->error);
+    rc = xenstore_transact(nodes->store, prune_in_transaction, nodes->error);
     if (rc < 0)
         log_warning("cannot remove %s: %s", nodes->error, g_strerror(-rc));
 }

@@ -87,6 +87,9 @@ char *nodes_read_domain_name(const Nodes *nodes, uint32_t domid);
 /* Reads what the frontend wrote into `setup`: the number of rings, their references and ports. */
 bool nodes_read_frontend(const Nodes *nodes, LinkSetup *setup, GError **error);
 
+/* Removes the backend's folder, in the toolstack's place. Returns 0 or a negative errno. */
+int nodes_remove(const Nodes *nodes);
+
 /* Writes "<errno> <message>"; the number is EIO for an error of another domain. */
 void nodes_write_error(const Nodes *nodes, const GError *error);
 void nodes_clear_error(const Nodes *nodes);

@@ -182,7 +182,7 @@ int xenstore_prune(Xenstore *store, xs_transaction_t transaction, const char *pa
 
     while (rc == 0 && (slash = strrchr(folder, '/')) != NULL && slash != folder) {
         *slash = '\0';
-        if (!is_empty(store, transaction, folder))
+        if (strchr(folder, '/') == NULL || !is_empty(store, transaction, folder))
             break;
         rc = xenstore_remove(store, transaction, folder);
     }

@@ -60,7 +60,8 @@ int xenstore_make_folder(Xenstore *store, xs_transaction_t transaction, const ch
 /* Removes a node and all below it. One that does not exist is success. */
 int xenstore_remove(Xenstore *store, xs_transaction_t transaction, const char *path);
 
-/* The same, and each folder above it that has nothing left in it. */
+/* The same, and each folder above it that has nothing left in it, but for those right below this
+ * domain's home when the path is relative: they are not this domain's to remove. */
 int xenstore_prune(Xenstore *store, xs_transaction_t transaction, const char *path);
 
 /* The names of a folder's children, NULL-terminated; a folder that does not exist has none. The

@@ -560,6 +560,25 @@ static void test_dead_domain(Fixture *f, const void *unused)
     expect_nothing_left(f);
 }
 
+/* libxl of Xen 4.17 does not know the kind and removes all but the backend's folder: the daemon does
+ * that, when it is clear that nobody else will. */
+static void test_old_toolstack(Fixture *f, const void *unused)
+{
+    gint64 end = g_get_monotonic_time() + 3 * EXPECT_MS * 1000;
+
+    (void)unused;
+    expect_result(COMMAND_RUN("attach", "2", f->export, "-t", "x"), 0, "2.0");
+    fixture_write(f, "/libxl/2", NULL);
+    fixture_write(f, "/local/domain/2", NULL);
+    standin_domain_set_state(2, STANDIN_DYING);
+    while (fixture_exists(f, "/local/domain/0/backend/xen_9pfs")) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(POLL_US);
+    }
+    expect_log(f, "domain 2 device 0: its domain is gone and nobody removed it: removed");
+    expect_nothing_left(f);
+}
+
 /* The backend in a driver domain, whose daemon the test plays. */
 static void test_driver_domain(Fixture *f, const void *unused)
 {
@@ -620,6 +639,7 @@ int main(int argc, char **argv)
     ATTACH_TEST("detach-without-daemon", test_detach_without_daemon);
     ATTACH_TEST("lying-guest", test_lying_guest);
     ATTACH_TEST("dead-domain", test_dead_domain);
+    ATTACH_TEST("old-toolstack", test_old_toolstack);
     ATTACH_TEST("driver-domain", test_driver_domain);
     return g_test_run();
 }
