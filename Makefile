@@ -171,6 +171,13 @@ $(BUILD)/tests/real-xen/%: tests/real-xen/%.c
 real-xen:
 	@tests/run-tests $(BUILD)/test-logs tests/real-xen/check
 
+# docs/transcript.md anew: what the commands of xen-9pfs say on real Xen.
+.PHONY: transcript
+transcript:
+	@tests/setup
+	@tests/real-xen/check start attach
+	@cp "$${REAL_XEN_CACHE:-.cache/real-xen}/transcript.md" docs/transcript.md
+
 demo:
 	@tests/setup
 	@DEMO_SHELL='$(DEMO_SHELL)' tests/real-xen/demo
@@ -291,6 +298,7 @@ help:
 	@echo 'make check-model     only the model of cancellation, with Spin'
 	@echo 'make check-flush     cancellation, a thousand times under ThreadSanitizer: half an hour'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'
+	@echo 'make transcript      docs/transcript.md anew, from commands on real Xen'
 	@echo 'make fuzz            the fuzzers, ten minutes each; FUZZ_SECONDS=N for other times'
 	@echo 'make coverage        lines of protocol/ that tests execute; fails below COVERAGE_MIN=90 %'
 	@echo 'make dist            a tarball of the sources: build/$(DIST).tar.gz'

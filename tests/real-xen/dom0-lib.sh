@@ -46,6 +46,49 @@ plan()
     echo "1..$TESTS"
 }
 
+# ---- transcript ----
+#
+# Commands with what they say, as Markdown for the documentation: `check` on the developer's machine takes it out of
+# the output, where each line of it begins with "#|".
+
+TRANSCRIPT=/tmp/transcript
+
+# tell SENTENCE...: stands in front of the commands that follow.
+tell()
+{
+    printf '\n%s\n\n' "$*" >>$TRANSCRIPT
+}
+
+# keep PROMPT COMMAND STATUS: puts the command and /tmp/shown into the transcript, shows it, returns the status.
+keep()
+{
+    {
+        printf '    %s %s\n' "$1" "$2"
+        sed 's/^/    /; s/ *$//' /tmp/shown
+    } >>$TRANSCRIPT
+    cat /tmp/shown
+    return "$3"
+}
+
+# show_dom0 COMMAND: runs it for the transcript.
+show_dom0()
+{
+    eval "$1" >/tmp/shown 2>&1
+    keep 'dom0#' "$1" $?
+}
+
+# show_guest NAME COMMAND: the same in a guest.
+show_guest()
+{
+    guest_run "$1" 60 "$2" >/tmp/shown 2>&1
+    keep "$1#" "$2" $?
+}
+
+print_transcript()
+{
+    sed 's/^/#| /; s/ *$//' $TRANSCRIPT
+}
+
 # Seconds since power-on, into the variable `now`: no process, which costs 10 ms here.
 read_clock()
 {
