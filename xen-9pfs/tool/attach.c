@@ -183,7 +183,7 @@ static int check_remote_daemon(Store *store, const StoreDomain *domain)
  * in this domain. Returns NULL after an error that was told. */
 static const char *choose_kind(Store *store, const HotplugRequest *request, const Record *daemon)
 {
-    g_auto(GStrv) served = g_strsplit(record_text(daemon, "backend_kinds"), ",", -1);
+    g_auto(GStrv) served = g_strsplit(record_get_text(daemon, "backend_kinds"), ",", -1);
     g_autofree char *folder =
         g_strdup_printf("/local/domain/%u/device-model/%u", store->self, request->domid);
     g_autofree char *model = store_read(store, folder, "state");
@@ -207,7 +207,7 @@ static int check_options(const HotplugRequest *request, const StoreDomain *domai
     ExportOptions scratch = export_default_options;
     g_autoptr(GError) error = NULL;
     g_autoptr(Config) config = NULL;
-    const char *file = daemon != NULL ? record_text(daemon, "config") : "";
+    const char *file = daemon != NULL ? record_get_text(daemon, "config") : "";
 
     if (file[0] != '\0') {
         config = config_read(file, false, &error);

@@ -67,7 +67,7 @@ const Record *report_daemon(const Report *report)
 bool report_serves(const Report *report, const char *kind)
 {
     const Record *daemon = report_daemon(report);
-    const char *list = daemon != NULL ? record_text(daemon, "backend_kinds") : "";
+    const char *list = daemon != NULL ? record_get_text(daemon, "backend_kinds") : "";
     g_auto(GStrv) kinds = g_strsplit(list, ",", -1);
 
     return g_strv_contains((const char *const *)kinds, kind);

@@ -26,7 +26,7 @@
 void check_config_file(Report *report)
 {
     const Record *daemon = report_daemon(report);
-    const char *said = daemon != NULL ? record_text(daemon, "config") : "";
+    const char *said = daemon != NULL ? record_get_text(daemon, "config") : "";
     const char *file = report->config_file != NULL ? report->config_file
                        : said[0] != '\0'           ? said
                                                    : CONFIG_FILE;

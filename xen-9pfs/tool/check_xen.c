@@ -143,16 +143,16 @@ static bool says_running(const Report *report)
 
 static void report_running(Report *report, const Record *daemon)
 {
-    const char *version = record_text(daemon, "version");
+    const char *version = record_get_text(daemon, "version");
 
     if (strcmp(version, VERSION) != 0)
         report_add(report, CHECK_WARNING, "daemon",
                    "process %s is version %s, but installed is %s; \"systemctl restart xen-9pfsd\", "
                    "guests do not notice",
-                   record_text(daemon, "pid"), version, VERSION);
+                   record_get_text(daemon, "pid"), version, VERSION);
     else
         report_add(report, CHECK_OK, "daemon", "process %s, version %s, answers",
-                   record_text(daemon, "pid"), version);
+                   record_get_text(daemon, "pid"), version);
     if (!says_running(report) && report->store != NULL)
         report_add(report, CHECK_ERROR, "daemon",
                    "xenstore does not say that it runs, so that xl would start another; \"systemctl "

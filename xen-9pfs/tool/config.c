@@ -38,7 +38,7 @@ static char *choose_file(const Tool *tool)
     control_run(tool, &query, 1, CONTROL_LIMIT_MS, NULL, NULL);
     daemon = query_find(query, "daemon");
     if (daemon != NULL)
-        file = record_text(daemon, "config");
+        file = record_get_text(daemon, "config");
     return g_strdup(file[0] != '\0' ? file : CONFIG_FILE);
 }
 
@@ -198,7 +198,7 @@ static void print_json(const GArray *values, const char *file, const Record *dev
 
     json_object_set_text(object, "file", file);
     if (device != NULL)
-        json_object_set_text(object, "device", record_text(device, "device"));
+        json_object_set_text(object, "device", record_get_text(device, "device"));
     for (guint i = 0; i < values->len; i++) {
         const Value *value = &g_array_index(values, Value, i);
         JsonObject *member = json_object_new();
@@ -279,14 +279,14 @@ static void print_device(const GArray *values, const Record *device)
     g_autofree char *shown = device_describe(device);
 
     print_comment("What device %s is served with from when it connects next.", shown);
-    print_comment("path=%s", record_text(device, "path"));
-    print_comment("security_model=%s", record_text(device, "security_model"));
+    print_comment("path=%s", record_get_text(device, "path"));
+    print_comment("security_model=%s", record_get_text(device, "security_model"));
     print_values(values);
 }
 
 static const char *text_or_null(const Record *device, const char *name)
 {
-    const char *text = record_text(device, name);
+    const char *text = record_get_text(device, name);
 
     return text[0] != '\0' ? text : NULL;
 }
@@ -304,7 +304,7 @@ static int dump_values(const Tool *tool, const char *file, const Config *config,
 
     effective_init(&effective, file);
     config_list(config, &target, take_item, &effective);
-    status = take_nodes(&effective, store, record_text(device, "backend"));
+    status = take_nodes(&effective, store, record_get_text(device, "backend"));
     if (status == TOOL_OK) {
         g_autoptr(GArray) values = effective_values(&effective);
 

@@ -48,9 +48,9 @@ typedef struct Use {
 
 static bool is_device(const Record *record, const Hotplug *hotplug)
 {
-    return record_is(record, "device") && record_number(record, "domid") == hotplug->domid &&
-           record_number(record, "devid") == hotplug->devid &&
-           g_strcmp0(record_text(record, "kind"), hotplug->kind) == 0;
+    return record_is(record, "device") && record_get_number(record, "domid") == hotplug->domid &&
+           record_get_number(record, "devid") == hotplug->devid &&
+           g_strcmp0(record_get_text(record, "kind"), hotplug->kind) == 0;
 }
 
 /* The daemon's record of the device, out of an answer; NULL when it has none. */
@@ -79,15 +79,15 @@ static void ask_worker(const Tool *tool, const Record *device, Use *use)
     g_autoptr(Query) query = NULL;
     const Record *session;
 
-    if (device == NULL || record_number(device, "worker") == 0)
+    if (device == NULL || record_get_number(device, "worker") == 0)
         return;
-    query = ask(tool, "stats", record_text(device, "device"), CONTROL_LIMIT_MS);
+    query = ask(tool, "stats", record_get_text(device, "device"), CONTROL_LIMIT_MS);
     session = query_find(query, "session");
     if (session != NULL) {
-        use->mounts = record_number(session, "mounts");
-        use->open_files = record_number(session, "open_files");
+        use->mounts = record_get_number(session, "mounts");
+        use->open_files = record_get_number(session, "open_files");
     } else {
-        use->unknown = g_strdup_printf("its worker, process %s: %s", record_text(device, "worker"),
+        use->unknown = g_strdup_printf("its worker, process %s: %s", record_get_text(device, "worker"),
                                        query->error != NULL ? query->error : "no answer");
     }
 }
@@ -165,7 +165,7 @@ static int wait_for_worker(const Tool *tool, const Hotplug *hotplug)
         if (g_get_monotonic_time() > end)
             return tool_error("device %u.%u is gone from xenstore, but the daemon still has it; "
                               "its worker is process %s",
-                              hotplug->domid, hotplug->devid, record_text(device, "worker"));
+                              hotplug->domid, hotplug->devid, record_get_text(device, "worker"));
         g_usleep(POLL_USEC);
     }
 }
