@@ -22,7 +22,8 @@ static atomic_uint n_mounts;
 static void append_device(GString *answer, const char *domid, const char *devid)
 {
     g_autofree char *path = g_strdup_printf(BACKENDS "/%s/%s/state", domid, devid);
-    g_autofree char *frontend = g_strdup_printf("/local/domain/%s/device/9pfs/%s/tag", domid, devid);
+    g_autofree char *frontend =
+        g_strdup_printf("/local/domain/%s/device/9pfs/%s/tag", domid, devid);
     g_autofree char *share = g_strdup_printf(BACKENDS "/%s/%s/path", domid, devid);
     g_autofree char *state = standin_read(path);
     g_autofree char *tag = standin_read(frontend);

@@ -156,8 +156,7 @@ static void test_same_nodes_as_libxl(Fixture *f, const void *unused)
     slot_add(slot, f->export, "none");
     slot_expect(slot, XenbusStateInitWait);
     theirs = describe_device(f, 7001);
-    expect_result(COMMAND_RUN("attach", "7002", f->export, "--tag", "share"), 0,
-                  "Device 7002.0");
+    expect_result(COMMAND_RUN("attach", "7002", f->export, "--tag", "share"), 0, "Device 7002.0");
     ours = describe_device(f, 7002);
     g_assert_cmpstr(ours, ==, theirs);
     expect_result(COMMAND_RUN("detach", "7002", "share"), 0, "Device 7002.0");
@@ -170,19 +169,20 @@ static void test_libxl_nodes(Fixture *f, const void *unused)
 {
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *found = NULL;
-    g_autofree char *expected = g_strdup_printf(". 0:0 = \n"
-                                                "auto-delete 0:0 = 0\n"
-                                                "backend 0:0 = /local/domain/0/backend/xen_9pfs/1/0\n"
-                                                "frontend 0:0 = /local/domain/1/device/9pfs/0\n"
-                                                "frontend-id 0:0 = 1\n"
-                                                "max-files 0:0 = 0\n"
-                                                "max-open-files 0:0 = 0\n"
-                                                "max-space 0:0 = 0\n"
-                                                "online 0:0 = 1\n"
-                                                "path 0:0 = %s\n"
-                                                "security_model 0:0 = mapped-file\n"
-                                                "state 0:0 = 1\n",
-                                                f->export);
+    g_autofree char *expected =
+        g_strdup_printf(". 0:0 = \n"
+                        "auto-delete 0:0 = 0\n"
+                        "backend 0:0 = /local/domain/0/backend/xen_9pfs/1/0\n"
+                        "frontend 0:0 = /local/domain/1/device/9pfs/0\n"
+                        "frontend-id 0:0 = 1\n"
+                        "max-files 0:0 = 0\n"
+                        "max-open-files 0:0 = 0\n"
+                        "max-space 0:0 = 0\n"
+                        "online 0:0 = 1\n"
+                        "path 0:0 = %s\n"
+                        "security_model 0:0 = mapped-file\n"
+                        "state 0:0 = 1\n",
+                        f->export);
     struct xs_permissions nobody = {.id = 0, .perms = XS_PERM_NONE};
 
     (void)unused;
@@ -385,8 +385,8 @@ static void test_never_connects(Fixture *f, const void *unused)
 static void test_refused_by_worker(Fixture *f, const void *unused)
 {
     Slot *slot = slot_new("xen_9pfs", 1, 0);
-    Command *command = command_start((const char *const[]){
-        "attach", "1", "/proc", "-t", "x", "-m", "mapped-xattr", "--wait", NULL});
+    Command *command = command_start((const char *const[]){"attach", "1", "/proc", "-t", "x", "-m",
+                                                           "mapped-xattr", "--wait", NULL});
 
     (void)unused;
     slot_expect(slot, XenbusStateInitWait);
@@ -429,12 +429,16 @@ static const Refusal refusals[] = {
     {{"1", "/proc/version", "--tag=t"}, 1, "/proc/version: Not a directory"},
     {{"1", "DIR", "--tag=t", "-m", "best"}, 2, "no security model \"best\""},
     {{"1", "DIR", "--tag=t", "--devid=x"}, 2, "--devid is \"x\""},
-    {{"1", "DIR", "--tag=t", "--max-files=many"}, 2, "--max-files is \"many\"; give a whole number"},
+    {{"1", "DIR", "--tag=t", "--max-files=many"},
+     2,
+     "--max-files is \"many\"; give a whole number"},
     {{"1", "DIR", "--tag=t", "--readonly=maybe"}, 2, "--readonly is \"maybe\"; give on or off"},
     {{"1", "DIR", "--tag=t", "--throttling.bps-read-max=1"}, 2, "give throttling.bps-read, too"},
     {{"1", "DIR", "--tag=t", "--wait=never"}, 2, "give seconds"},
     {{"1", "DIR", "--tag=t", "--backend=nobody"}, 1, "no domain called \"nobody\""},
-    {{"1", "DIR", "--tag=t", "--backend=3"}, 1, "no xen-9pfsd runs in the backend domain guest-3 (3)"},
+    {{"1", "DIR", "--tag=t", "--backend=3"},
+     1,
+     "no xen-9pfsd runs in the backend domain guest-3 (3)"},
     {{"1", "DIR", "--tag=t", "--colour=red"}, 2, "--colour"},
     {{"1"}, 2, "an argument is missing"},
 };
@@ -445,8 +449,7 @@ static void try_refused(const Fixture *f, const Refusal *refusal)
     unsigned nodes = standin_count(STANDIN_NODES, 0);
 
     for (size_t i = 0; i < G_N_ELEMENTS(refusal->arguments) && refusal->arguments[i]; i++)
-        argv[i + 1] =
-            strcmp(refusal->arguments[i], "DIR") == 0 ? f->export : refusal->arguments[i];
+        argv[i + 1] = strcmp(refusal->arguments[i], "DIR") == 0 ? f->export : refusal->arguments[i];
     expect_result(command_run(argv), refusal->status, refusal->words);
     g_assert_cmpuint(standin_count(STANDIN_NODES, 0), ==, nodes);
 }
@@ -478,8 +481,8 @@ static void test_broken_configuration(Fixture *f, const void *unused)
     g_assert_true(g_file_set_contents(config, "", 0, NULL));
     try_refused(f, &burst);
     g_assert_true(g_file_set_contents(config, "[tag x]\nthrottling.bps-total=5\n", -1, NULL));
-    expect_result(
-        COMMAND_RUN("attach", "1", f->export, "-t", "x", "--throttling.bps-total-max=9"), 0, "1.0");
+    expect_result(COMMAND_RUN("attach", "1", f->export, "-t", "x", "--throttling.bps-total-max=9"),
+                  0, "1.0");
     expect_result(COMMAND_RUN("detach", "1", "x"), 0, "1.0");
     expect_nothing_left(f);
 }

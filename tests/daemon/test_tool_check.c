@@ -131,10 +131,12 @@ static void test_host(Fixture *f, const void *unused)
     (void)f;
     (void)unused;
     try_file("sys/hypervisor/version/minor", "17", 0, "warning Xen version 4.17");
-    try_file("dev/xen/gntdev", NULL, 3, "error device files /dev/xen/gntdev is missing; \"modprobe");
+    try_file("dev/xen/gntdev", NULL, 3,
+             "error device files /dev/xen/gntdev is missing; \"modprobe");
     try_file("dev/xen/evtchn", NULL, 3, "error device files /dev/xen/evtchn is missing");
     try_file("dev/xen/privcmd", NULL, 0, "warning device files /dev/xen/privcmd is missing");
-    try_file("sys/module/xen_gntdev/parameters/limit", "511", 3, "error grants gntdev maps at most");
+    try_file("sys/module/xen_gntdev/parameters/limit", "511", 3,
+             "error grants gntdev maps at most");
     try_file("proc/sys/fs/nr_open", "1024", 0, "warning descriptors a worker can have 1024");
     try_file("proc/sys/fs/file-max", "1024", 0, "warning descriptors all processes can have 1024");
 }
@@ -155,9 +157,11 @@ static void test_program(Fixture *f, const void *unused)
 {
     (void)f;
     (void)unused;
-    try_file("usr/lib/xen-4.20/bin/xen-9pfsd", "Xen's own", 0, "warning xl's daemon /usr/lib/xen-4.20"
-                                                              "/bin/xen-9pfsd is Xen's own");
-    try_file("usr/lib/xen-4.20/bin/xen-9pfsd", NULL, 0, "warning xl's daemon xl finds no xen-9pfsd");
+    try_file("usr/lib/xen-4.20/bin/xen-9pfsd", "Xen's own", 0,
+             "warning xl's daemon /usr/lib/xen-4.20"
+             "/bin/xen-9pfsd is Xen's own");
+    try_file("usr/lib/xen-4.20/bin/xen-9pfsd", NULL, 0,
+             "warning xl's daemon xl finds no xen-9pfsd");
     try_file("usr/lib/xen-4.20/bin/xl", NULL, 0, "warning xl's daemon no toolstack");
 }
 

@@ -27,7 +27,7 @@ static char *tag;
 static char *security_model;
 static char *devid;
 static char *backend;
-static int wait_seconds; /* 0: does not wait for the guest */
+static int wait_seconds;       /* 0: does not wait for the guest */
 static char *values[MAX_KEYS]; /* of export_keys */
 
 static gboolean take_wait(const char *name, const char *value, gpointer data, GError **error)
@@ -66,10 +66,14 @@ static GOptionEntry options[N_OWN_OPTIONS + MAX_KEYS + 1] = {
 static const char *describe_value(const ExportKey *key)
 {
     static const char *const descriptions[] = {
-        [EXPORT_KEY_SWITCH] = "on|off",      [EXPORT_KEY_MODE] = "MODE",
-        [EXPORT_KEY_MULTIDEVS] = "remap|forbid|warn", [EXPORT_KEY_IDS] = "MAP",
-        [EXPORT_KEY_RATE] = "RATE",          [EXPORT_KEY_BURST] = "N",
-        [EXPORT_KEY_NUMBER] = "N",           [EXPORT_KEY_NUMBER_32] = "N",
+        [EXPORT_KEY_SWITCH] = "on|off",
+        [EXPORT_KEY_MODE] = "MODE",
+        [EXPORT_KEY_MULTIDEVS] = "remap|forbid|warn",
+        [EXPORT_KEY_IDS] = "MAP",
+        [EXPORT_KEY_RATE] = "RATE",
+        [EXPORT_KEY_BURST] = "N",
+        [EXPORT_KEY_NUMBER] = "N",
+        [EXPORT_KEY_NUMBER_32] = "N",
         [EXPORT_KEY_MEBIBYTES] = "MIB",
     };
 
@@ -125,8 +129,8 @@ static int check_command_line(const char *path, HotplugRequest *request)
                           "mapped-xattr or mapped-file",
                           request->security_model);
     request->has_devid = devid != NULL;
-    if (devid != NULL && (xenstore_parse_uint32(devid, &request->devid) < 0 ||
-                          request->devid > INT32_MAX))
+    if (devid != NULL &&
+        (xenstore_parse_uint32(devid, &request->devid) < 0 || request->devid > INT32_MAX))
         return tool_usage("attach: --devid is \"%s\"; give a number from 0 on", devid);
     return TOOL_OK;
 }
@@ -318,8 +322,8 @@ static bool is_there(const HotplugView *view)
 {
     if (view->backend == XenbusStateConnected)
         return true;
-    return wait_seconds == 0 && (view->backend == XenbusStateInitWait ||
-                                 view->backend == XenbusStateInitialised);
+    return wait_seconds == 0 &&
+           (view->backend == XenbusStateInitWait || view->backend == XenbusStateInitialised);
 }
 
 static int attach(const Tool *tool, Store *store, const HotplugRequest *request,
@@ -426,7 +430,8 @@ const Command command_attach = {
     .arguments = "DOMAIN PATH",
     .help = "Give a running guest a directory",
     .description =
-        "The device is one as xl makes them, and \"xl destroy\" removes it. It is not kept in the guest's\n"
+        "The device is one as xl makes them, and \"xl destroy\" removes it. It is not kept in the "
+        "guest's\n"
         "configuration: one that is shut down and created again has it no more.\n"
         "The options that are not told of above are those of xen-9pfs.conf(5), for this device.",
     .options = options,

@@ -28,9 +28,9 @@ static const struct {
 
 /* In the order in which one thing relies on another. */
 static void (*const checks[])(Report *report) = {
-    check_privileges, check_xen_version,      check_xenstore,    check_device_files,
-    check_grant_limit, check_kernel,          check_descriptors, check_daemon,
-    check_program_of_libxl, check_qemu,       check_config_file, check_exports,
+    check_privileges,       check_xen_version, check_xenstore,    check_device_files,
+    check_grant_limit,      check_kernel,      check_descriptors, check_daemon,
+    check_program_of_libxl, check_qemu,        check_config_file, check_exports,
 };
 
 static void item_free(gpointer data)
@@ -154,7 +154,8 @@ const Command command_check = {
     .name = "check",
     .arguments = "",
     .help = "Look for what keeps guests from being served, and tell how to mend it",
-    .description = "Nothing is changed. The exit status is 0 when there is no error, and 3 when there is one.",
+    .description =
+        "Nothing is changed. The exit status is 0 when there is no error, and 3 when there is one.",
     .options = options,
     .json = true,
     .run = run_check,

@@ -20,12 +20,12 @@ typedef enum CheckResult {
 
 typedef struct Report {
     const Tool *tool;
-    const char *root; /* in front of the names of the host's files; "" but in tests */
+    const char *root;        /* in front of the names of the host's files; "" but in tests */
     const char *config_file; /* the one that was named, or NULL */
-    GPtrArray *items; /* of CheckItem */
-    Store *store;     /* NULL: xenstore cannot be reached */
-    Query *version;   /* the daemon's answer; without records: it does not run */
-    Config *config;   /* NULL: the file is bad */
+    GPtrArray *items;        /* of CheckItem */
+    Store *store;            /* NULL: xenstore cannot be reached */
+    Query *version;          /* the daemon's answer; without records: it does not run */
+    Config *config;          /* NULL: the file is bad */
 } Report;
 
 typedef struct CheckItem {

@@ -51,7 +51,8 @@ static const struct {
     unsigned long magic;
     const char *advice;
 } file_systems[] = {
-    {FUSE_SUPER_MAGIC, "FUSE: root may have no access (allow_other), and requests wait for its server"},
+    {FUSE_SUPER_MAGIC,
+     "FUSE: root may have no access (allow_other), and requests wait for its server"},
     {NFS_SUPER_MAGIC, "NFS: export it with no_root_squash, or owners cannot be kept"},
     {CIFS_SUPER_MAGIC, "CIFS: owners and modes are the server's; take a mapped model"},
     {SMB2_SUPER_MAGIC, "SMB: owners and modes are the server's; take a mapped model"},
@@ -131,8 +132,7 @@ static void take_readonly(const ConfigItem *item, void *data)
         readonly->value = scratch.readonly;
 }
 
-static bool is_served_readonly(const Report *report, const ConfigTarget *target,
-                               const char *node)
+static bool is_served_readonly(const Report *report, const ConfigTarget *target, const char *node)
 {
     Readonly readonly = {.value = false};
 
@@ -152,8 +152,8 @@ static void check_device(Report *report, const char *folder, const char *kind, c
     g_autofree char *path = store_read(store, folder, "path");
     g_autofree char *model = store_read(store, folder, "security_model");
     g_autofree char *readonly = store_read(store, folder, "readonly");
-    g_autofree char *errors = g_strdup_printf("/local/domain/%u/error/backend/%s/%s/%s",
-                                              store->self, kind, domid, devid);
+    g_autofree char *errors =
+        g_strdup_printf("/local/domain/%u/error/backend/%s/%s/%s", store->self, kind, domid, devid);
     g_autofree char *error = store_read(store, errors, "error");
     ConfigTarget target = {.path = path};
 

@@ -13,7 +13,7 @@
 #include "xen-9pfs/tool/text.h"
 
 enum {
-    RING_PAGES = 512,      /* of one ring of the largest order, which are mapped at once */
+    RING_PAGES = 512,               /* of one ring of the largest order, which are mapped at once */
     GOOD_DESCRIPTORS = 1024 * 1024, /* a guest holds one with each of its fids */
 };
 
@@ -54,9 +54,10 @@ void check_privileges(Report *report)
         report_add(report, CHECK_WARNING, "privileges",
                    "user %u cannot see all of this; run it as root", (unsigned)geteuid());
     else if (!(set >> CAP_SYS_ADMIN & 1))
-        report_add(report, CHECK_WARNING, "privileges",
-                   "root has no CAP_SYS_ADMIN here, which workers need to lock themselves in; start "
-                   "xen-9pfsd where it has, or with --sandbox=no-namespaces");
+        report_add(
+            report, CHECK_WARNING, "privileges",
+            "root has no CAP_SYS_ADMIN here, which workers need to lock themselves in; start "
+            "xen-9pfsd where it has, or with --sandbox=no-namespaces");
     else
         report_add(report, CHECK_OK, "privileges", "root, with CAP_SYS_ADMIN");
 }
@@ -120,7 +121,8 @@ void check_grant_limit(Report *report)
         report_add(report, CHECK_OK, "grants", "gntdev has no limit that could be read");
     else if (limit < RING_PAGES)
         report_add(report, CHECK_ERROR, "grants",
-                   "gntdev maps at most %" G_GINT64_FORMAT " pages at once, a Linux guest's ring has "
+                   "gntdev maps at most %" G_GINT64_FORMAT
+                   " pages at once, a Linux guest's ring has "
                    "%d; load xen-gntdev with limit=65536",
                    limit, RING_PAGES);
     else
@@ -191,7 +193,8 @@ static const struct {
 } features[] = {
     {has_openat2, "openat2(), by which all names are looked up", "Linux 5.6 or newer has it"},
     {has_pidfd, "pidfd_open(), by which workers are watched", "Linux 5.3 or newer has it"},
-    {has_mount_api, "open_tree(), move_mount() and mount_setattr(), which make the export a worker's root",
+    {has_mount_api,
+     "open_tree(), move_mount() and mount_setattr(), which make the export a worker's root",
      "Linux 5.14 or newer has them; --sandbox=no-namespaces does without"},
     {has_seccomp, "seccomp, by which workers limit their system calls",
      "take a kernel with CONFIG_SECCOMP_FILTER; --sandbox=off does without"},
@@ -221,12 +224,14 @@ void check_descriptors(Report *report)
 
     if (each >= 0 && each < GOOD_DESCRIPTORS)
         report_add(report, CHECK_WARNING, "descriptors",
-                   "a worker can have %" G_GINT64_FORMAT " at most, and a guest as many files of it "
+                   "a worker can have %" G_GINT64_FORMAT
+                   " at most, and a guest as many files of it "
                    "in use; \"sysctl fs.nr_open=%d\"",
                    each, GOOD_DESCRIPTORS);
     else if (all >= 0 && all < GOOD_DESCRIPTORS)
         report_add(report, CHECK_WARNING, "descriptors",
-                   "all processes can have %" G_GINT64_FORMAT " together; \"sysctl fs.file-max=%d\"",
+                   "all processes can have %" G_GINT64_FORMAT
+                   " together; \"sysctl fs.file-max=%d\"",
                    all, GOOD_DESCRIPTORS);
     else
         report_add(report, CHECK_OK, "descriptors", "a worker can have %" G_GINT64_FORMAT, each);

@@ -47,8 +47,7 @@ static bool runs_under_xen(const Report *report)
     g_autofree char *folder = report_file(report, "/proc/xen");
     g_autofree char *text = NULL;
 
-    return (g_file_get_contents(file, &text, NULL, NULL) &&
-            strcmp(g_strstrip(text), "xen") == 0) ||
+    return (g_file_get_contents(file, &text, NULL, NULL) && strcmp(g_strstrip(text), "xen") == 0) ||
            access(folder, F_OK) == 0;
 }
 
@@ -58,15 +57,17 @@ void check_xen_version(Report *report)
     unsigned minor;
 
     if (!runs_under_xen(report))
-        report_add(report, CHECK_ERROR, "Xen",
-                   "this system does not run under Xen; boot the hypervisor, and Linux as its dom0");
+        report_add(
+            report, CHECK_ERROR, "Xen",
+            "this system does not run under Xen; boot the hypervisor, and Linux as its dom0");
     else if (!report_xen_version(report, &major, &minor))
         report_add(report, CHECK_OK, "Xen", "the kernel does not say which version");
     else if (major < FIRST_MAJOR || (major == FIRST_MAJOR && minor < FIRST_MINOR))
-        report_add(report, CHECK_WARNING, "Xen",
-                   "version %u.%u, whose xl has no type=xen_9pfsd; use \"xen-9pfs attach\" once the "
-                   "guest runs, or xen-9pfsd --backend-kind=9pfs where no QEMU serves that kind",
-                   major, minor);
+        report_add(
+            report, CHECK_WARNING, "Xen",
+            "version %u.%u, whose xl has no type=xen_9pfsd; use \"xen-9pfs attach\" once the "
+            "guest runs, or xen-9pfsd --backend-kind=9pfs where no QEMU serves that kind",
+            major, minor);
     else
         report_add(report, CHECK_OK, "Xen", "version %u.%u, whose xl has type=xen_9pfsd", major,
                    minor);
@@ -146,17 +147,19 @@ static void report_running(Report *report, const Record *daemon)
     const char *version = record_get_text(daemon, "version");
 
     if (strcmp(version, VERSION) != 0)
-        report_add(report, CHECK_WARNING, "daemon",
-                   "process %s is version %s, but installed is %s; \"systemctl restart xen-9pfsd\", "
-                   "guests do not notice",
-                   record_get_text(daemon, "pid"), version, VERSION);
+        report_add(
+            report, CHECK_WARNING, "daemon",
+            "process %s is version %s, but installed is %s; \"systemctl restart xen-9pfsd\", "
+            "guests do not notice",
+            record_get_text(daemon, "pid"), version, VERSION);
     else
         report_add(report, CHECK_OK, "daemon", "process %s, version %s, answers",
                    record_get_text(daemon, "pid"), version);
     if (!says_running(report) && report->store != NULL)
-        report_add(report, CHECK_ERROR, "daemon",
-                   "xenstore does not say that it runs, so that xl would start another; \"systemctl "
-                   "restart xen-9pfsd\"");
+        report_add(
+            report, CHECK_ERROR, "daemon",
+            "xenstore does not say that it runs, so that xl would start another; \"systemctl "
+            "restart xen-9pfsd\"");
 }
 
 static void report_silent(Report *report)
@@ -198,7 +201,7 @@ void check_daemon(Report *report)
 
 /* Folders that may be a Xen's LIBEXEC_BIN. */
 static const char *const libexec_folders[] = {
-    "/usr/lib/xen-*/bin", "/usr/lib/xen/bin",       "/usr/libexec/xen/bin",
+    "/usr/lib/xen-*/bin",     "/usr/lib/xen/bin",           "/usr/libexec/xen/bin",
     "/usr/local/lib/xen/bin", "/usr/local/libexec/xen/bin",
 };
 

@@ -124,8 +124,8 @@ static void take_item(const ConfigItem *item, void *data)
         g_assert_not_reached();
 }
 
-/* What the device's own nodes say, which counts for more than the file. Bad ones keep the device from being served;
- * it is told which. */
+/* What the device's own nodes say, which counts for more than the file. Bad ones keep the device from
+ * being served; it is told which. */
 static int take_nodes(Effective *effective, Store *store, const char *folder)
 {
     for (const ExportKey *key = export_keys; key->name != NULL; key++) {
@@ -381,8 +381,9 @@ const Command command_config = {
     .name = "config",
     .arguments = "[DEVICE|FILE]",
     .help = "Show the configuration in force, or look for errors in one",
-    .description = "With --dump: what holds for every export and for those of each group, or for one DEVICE.\n"
-                   "With --check: whether FILE, or the file that the daemon reads, is one that it takes.",
+    .description =
+        "With --dump: what holds for every export and for those of each group, or for one DEVICE.\n"
+        "With --check: whether FILE, or the file that the daemon reads, is one that it takes.",
     .options = options,
     .max_arguments = 1,
     .json = true,

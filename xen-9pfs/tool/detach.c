@@ -87,8 +87,9 @@ static void ask_worker(const Tool *tool, const Record *device, Use *use)
         use->mounts = record_get_number(session, "mounts");
         use->open_files = record_get_number(session, "open_files");
     } else {
-        use->unknown = g_strdup_printf("its worker, process %s: %s", record_get_text(device, "worker"),
-                                       query->error != NULL ? query->error : "no answer");
+        use->unknown =
+            g_strdup_printf("its worker, process %s: %s", record_get_text(device, "worker"),
+                            query->error != NULL ? query->error : "no answer");
     }
 }
 
@@ -273,8 +274,9 @@ const Command command_detach = {
     .name = "detach",
     .arguments = "DOMAIN TAG|DEVID",
     .help = "Take a device away from a running guest",
-    .description = "A device that the guest has mounted stays unless --force is given: then whoever uses the "
-                   "mount\nin the guest gets errors.",
+    .description =
+        "A device that the guest has mounted stays unless --force is given: then whoever uses the "
+        "mount\nin the guest gets errors.",
     .options = options,
     .min_arguments = 2,
     .max_arguments = 2,

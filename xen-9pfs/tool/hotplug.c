@@ -225,8 +225,8 @@ static int write_libxl(Xenstore *store, xs_transaction_t transaction, const Hotp
     int rc = xenstore_remove(store, transaction, hotplug->libxl);
 
     if (rc == 0)
-        rc = xenstore_write(store, transaction, hotplug->libxl, "frontend", "%s",
-                            hotplug->frontend);
+        rc =
+            xenstore_write(store, transaction, hotplug->libxl, "frontend", "%s", hotplug->frontend);
     if (rc == 0)
         rc = xenstore_write(store, transaction, hotplug->libxl, "backend", "%s", hotplug->backend);
     return rc == 0 ? write_backend_nodes(store, transaction, hotplug->libxl, request) : rc;
@@ -236,8 +236,8 @@ static int write_frontend(Xenstore *store, xs_transaction_t transaction, const H
                           const HotplugRequest *request)
 {
     const char *folder = hotplug->frontend;
-    int rc = xenstore_make_folder(store, transaction, folder, hotplug->domid,
-                                  hotplug->backend_domid);
+    int rc =
+        xenstore_make_folder(store, transaction, folder, hotplug->domid, hotplug->backend_domid);
 
     if (rc == 0)
         rc = xenstore_write(store, transaction, folder, "backend", "%s", hotplug->backend);
@@ -524,8 +524,8 @@ static int close_in_transaction(Xenstore *store, xs_transaction_t transaction, v
         return rc;
     rc = xenstore_write(store, transaction, hotplug->backend, "online", "0");
     if (rc == 0 && state != XenbusStateClosed)
-        rc = xenstore_write(store, transaction, hotplug->backend, "state", "%d",
-                            XenbusStateClosing);
+        rc =
+            xenstore_write(store, transaction, hotplug->backend, "state", "%d", XenbusStateClosing);
     return rc;
 }
 

@@ -40,10 +40,11 @@ bool store_open(Store *store, GError **error)
 {
     *store = (Store){.xs = xenstore_open(on_event, on_lost, store)};
     if (store->xs == NULL) {
-        g_set_error(error, STORE_ERROR, errno,
-                    "cannot connect to xenstore: %s; this needs root, in a domain with xenstored or "
-                    "/dev/xen/xenbus",
-                    g_strerror(errno));
+        g_set_error(
+            error, STORE_ERROR, errno,
+            "cannot connect to xenstore: %s; this needs root, in a domain with xenstored or "
+            "/dev/xen/xenbus",
+            g_strerror(errno));
         return false;
     }
     if (find_self(store, error))
@@ -98,11 +99,10 @@ bool store_find_domain(Store *store, const char *text, StoreDomain *domain, GErr
                     "there is no domain called \"%s\"; `xl list` shows those there are", text);
         return false;
     }
-    if (domain->domid >= DOMID_FIRST_RESERVED ||
-        !xenstore_knows_domain(store->xs, domain->domid)) {
-        g_set_error(error, STORE_ERROR, ESRCH,
-                    "domain %s does not run, or is being destroyed; `xl list` shows those there are",
-                    text);
+    if (domain->domid >= DOMID_FIRST_RESERVED || !xenstore_knows_domain(store->xs, domain->domid)) {
+        g_set_error(
+            error, STORE_ERROR, ESRCH,
+            "domain %s does not run, or is being destroyed; `xl list` shows those there are", text);
         return false;
     }
     if (found == NULL)
