@@ -466,7 +466,7 @@ static int meet_worker(LinkMessage *hello)
     int result;
 
     g_assert_no_errno(connect(fd, (struct sockaddr *)&address, sizeof(address)));
-    while ((result = link_receive(fd, hello)) == -EAGAIN)
+    while ((result = link_receive(fd, hello, NULL)) == -EAGAIN)
         g_usleep(1000);
     g_assert_cmpint(result, ==, 1);
     g_assert_cmpuint(hello->type, ==, LINK_HELLO);
