@@ -81,9 +81,10 @@ struct Request {
     uint32_t msize;
     Dialect dialect; /* of the session when it was taken */
     uint32_t size;   /* of the message */
-    size_t charge; /* bytes counted against the session's limit */
-    bool reserved; /* admitted from the reserve */
-    bool nowait;   /* runs on the reader: must not wait */
+    size_t charge;   /* bytes counted against the session's limit */
+    bool reserved;   /* admitted from the reserve */
+    bool nowait;     /* runs on the reader: must not wait */
+    bool helped;     /* a large transfer that runs beside the reader */
 
     int64_t taken_at; /* monotonic microseconds */
     int error;        /* of the reply: an errno value, or 0 */

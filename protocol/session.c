@@ -12,9 +12,11 @@
 #include "protocol/ops.h"
 
 enum {
-    RESERVED_REQUESTS = 64,         /* admitted beyond the limit, when they release something */
-    REPLY_ESTIMATE = 4096,          /* of everything but reads */
-    KEPT_BUFFERS = 8 * 1024 * 1024, /* free buffers kept for reuse */
+    RESERVED_REQUESTS = 64,          /* admitted beyond the limit, when they release something */
+    REPLY_ESTIMATE = 4096,           /* of everything but reads */
+    BULK_BYTES = 64 * 1024,          /* larger transfers may run beside the reader */
+    MAX_HELPED = 4,                  /* of them at once */
+    KEPT_BUFFERS = 24 * 1024 * 1024, /* free buffers kept for reuse, as long as there is work */
 };
 
 G_STATIC_ASSERT(sizeof(Request) <= BUFFER_MIN);
@@ -71,6 +73,7 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     log_limit_init(&session->malformed_limit);
     log_limit_init(&session->reuse_limit);
     log_limit_init(&session->memory_limit);
+    session->max_helped = MIN((gint)g_get_num_processors() - 1, MAX_HELPED);
     session->wake = wake;
     session->wake_context = context;
     session->reader = g_thread_self();
@@ -171,6 +174,8 @@ void session_uncharge(Session *session, const Request *request)
         g_atomic_int_add(&session->n_reserved, -1);
     else
         g_atomic_pointer_add(&session->inflight_bytes, -(gssize)request->charge);
+    if (request->helped)
+        g_atomic_int_add(&session->n_helped, -1);
     if (request->throttle.unused > 0 && throttle_waits_give_back(session->throttle, request))
         wake_reader(session);
     if (g_atomic_int_get(&session->starved) &&
@@ -330,6 +335,37 @@ static bool runs_on_reader(const Session *session, const Request *request)
     }
 }
 
+static bool is_bulk(const Request *request)
+{
+    bool transfer = request->t.type == P9_TREAD || request->t.type == P9_TWRITE;
+
+    return transfer && request->t.io.count > BULK_BYTES;
+}
+
+/* Whether the reader has more to do than this request. */
+static bool more_waits(const Session *session)
+{
+    for (unsigned i = 0; i < session->n_channels; i++) {
+        Channel *channel = session->channels[i];
+
+        if (channel->ops->out_published(channel) != channel->ops->out_position(channel))
+            return true;
+    }
+    return false;
+}
+
+/* A large transfer keeps a processor busy for long: another one may have it, when the reader has
+ * something else to do meanwhile and there are so many. */
+static bool needs_help(Session *session, Request *request)
+{
+    if (!is_bulk(request) || !more_waits(session) ||
+        g_atomic_int_get(&session->n_helped) >= session->max_helped)
+        return false;
+    g_atomic_int_inc(&session->n_helped);
+    request->helped = true;
+    return true;
+}
+
 static void run_on_pool(Job *job)
 {
     Request *request = (Request *)job;
@@ -342,7 +378,7 @@ static void run_on_pool(Job *job)
 
 static void run_or_queue(Session *session, Request *request)
 {
-    if (runs_on_reader(session, request)) {
+    if (runs_on_reader(session, request) && !needs_help(session, request)) {
         g_atomic_int_set(&request->state, REQUEST_RUNNING);
         request->nowait = true;
         if (request_run(request))
@@ -497,6 +533,11 @@ int session_timeout(Session *session)
     if (usec <= 0)
         return (int)usec;
     return (int)MIN(usec / 1000 + 1, INT_MAX);
+}
+
+bool session_is_helped(Session *session)
+{
+    return g_atomic_int_get(&session->n_helped) > 0;
 }
 
 void session_release_waiters(Session *session, Request *waiters)

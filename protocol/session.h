@@ -58,8 +58,8 @@ typedef struct SessionLimits {
     unsigned max_fids;
     unsigned max_threads;
     unsigned max_spare_threads; /* in the place of threads that hang in a system call */
-    size_t max_inflight; /* bytes of memory for requests that are not published yet */
-    unsigned max_xattrs; /* fids that stand for an extended attribute */
+    size_t max_inflight;        /* bytes of memory for requests that are not published yet */
+    unsigned max_xattrs;        /* fids that stand for an extended attribute */
     size_t max_xattr_bytes;
     LockLimits locks;
     unsigned max_lock_waits;     /* Tlocks that wait; more are answered "blocked" at once */
@@ -102,6 +102,8 @@ struct Session {
     gsize inflight_bytes; /* atomic: charges of all requests */
     gint n_reserved;      /* atomic: requests admitted from the reserve */
     gint starved;         /* atomic: the reader waits for memory */
+    gint max_helped;      /* large transfers that may run beside the reader at once */
+    gint n_helped;        /* atomic: those that do, or wait to be published */
 
     GQueue flushes; /* Tflush requests that wait for channels, oldest first; reader only */
     unsigned n_flushes_taking;     /* of these, how many wait for requests to be taken */
@@ -145,6 +147,9 @@ bool session_tend(Session *session);
 /* For how many milliseconds the reader may otherwise sleep before it calls session_tend() again, as
  * poll() takes it: -1 is for ever. [reader] */
 int session_timeout(Session *session);
+
+/* Whether a large transfer runs beside the reader because that has more to do. [reader] */
+bool session_is_helped(Session *session);
 
 /* How the session is. */
 typedef struct SessionStatus {
@@ -246,11 +251,11 @@ void session_release_waiters(Session *session, Request *waiters);
 const Op *op_for_type(uint8_t type);
 
 /* flush.c */
-int flush_run(Request *flush);                           /* [reader] */
-bool flush_discards(Session *session, Request *request); /* [reader] */
-void flush_begin_tag(Session *session, uint16_t tag);    /* [reader] */
+int flush_run(Request *flush);                              /* [reader] */
+bool flush_discards(Session *session, Request *request);    /* [reader] */
+void flush_begin_tag(Session *session, uint16_t tag);       /* [reader] */
 void flush_leave_order(Session *session, Request *flushes); /* [reader] */
-void flush_forget_all(Session *session);                 /* [reader] */
-bool flush_tend(Session *session);                       /* [reader] */
+void flush_forget_all(Session *session);                    /* [reader] */
+bool flush_tend(Session *session);                          /* [reader] */
 
 #endif

@@ -27,6 +27,7 @@
 enum {
     PAGE_BYTES = 1 << XEN_PAGE_SHIFT,
     MAX_PAGES = 1 << RING_MAX_ORDER,
+    MUCH_UNANNOUNCED = 64 * 1024, /* bytes: to take them is work that the frontend can begin with */
 };
 
 typedef struct xen_9pfs_data_intf Shared;
@@ -61,19 +62,20 @@ struct Ring {
     uint64_t n_notified; /* atomic */
 
     /* Reader only. */
-    bool notify; /* the frontend is to be told of something */
+    bool notify;          /* the frontend is to be told of something */
+    uint32_t unannounced; /* bytes of replies that it has not been told of */
 
-    pthread_mutex_t lock; /* guards: */
-    uint32_t in_prod;     /* published */
-    uint32_t in_reserved; /* published and reserved */
-    ReplyQueue pending;   /* wait for room */
+    pthread_mutex_t lock;   /* guards: */
+    uint32_t in_prod;       /* published */
+    uint32_t in_reserved;   /* published and reserved */
+    ReplyQueue pending;     /* wait for room */
     const Request *stalled; /* the last one seen at their head; only to be compared */
     uint32_t in_high;       /* the most that was published or reserved and not consumed */
     uint64_t n_replies;
     uint64_t n_stalls;
     uint64_t stalled_usec; /* in all, */
     int64_t stalled_since; /* and since when; 0: no reply waits for room */
-    ReplyQueue reserved;  /* have room and are being copied */
+    ReplyQueue reserved;   /* have room and are being copied */
     bool closed;
 };
 
@@ -232,6 +234,35 @@ const char *ring_broken(const Ring *ring)
 }
 
 /*
+ * Announcements
+ */
+
+static void notify_frontend(Ring *ring)
+{
+    __atomic_fetch_add(&ring->n_notified, 1, __ATOMIC_RELAXED);
+    xenevtchn_notify(ring->peer.evtchn, ring->port);
+}
+
+void ring_notify(Ring *ring)
+{
+    if (!ring->notify)
+        return;
+    ring->notify = false;
+    ring->unannounced = 0;
+    notify_frontend(ring);
+}
+
+/* The reader has published `bytes` of replies, or has made so much room. The frontend is told at the end
+ * of the reader's turn, of everything at once, but sooner of much. */
+static void announce_later(Ring *ring, uint32_t bytes)
+{
+    ring->notify = true;
+    ring->unannounced += bytes;
+    if (ring->unannounced >= MUCH_UNANNOUNCED)
+        ring_notify(ring);
+}
+
+/*
  * Requests: the out half
  */
 
@@ -272,14 +303,16 @@ static uint32_t complete_size(Ring *ring, uint8_t *peeked, uint32_t available)
     return size <= available ? size : 0;
 }
 
-/* Gives `size` bytes back to the frontend. It is told when it may be waiting for them: when a
- * message of the largest size would not have fitted. */
+/* Gives `size` bytes back to the frontend. It is told when it may be waiting for them: when there was no
+ * room for another message of the largest size. */
 static void release_out(Ring *ring, uint32_t size, uint32_t available)
 {
-    if (ring->size - available < ring->channel.max_message)
-        ring->notify = true;
+    bool may_wait = ring->size - available < ring->channel.session->state.msize;
+
     __atomic_store_n(&ring->out_cons, ring->out_cons + size, __ATOMIC_RELAXED);
     __atomic_store_n(&ring->shared->out_cons, ring->out_cons, __ATOMIC_RELEASE);
+    if (may_wait)
+        announce_later(ring, size);
 }
 
 /* Takes the next request when `available` bytes hold all of it. Returns how many bytes it took. */
@@ -390,14 +423,12 @@ static void trace_stall(Ring *ring)
 }
 
 /* Reserves room for pending replies as long as it lasts. Returns how many, the first in *first;
- * those that must not be sent any more go to `dropped`. */
+ * those that must not be sent any more go to `dropped`. Called with the lock held. */
 static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped)
 {
     unsigned n = 0;
-    uint32_t room;
+    uint32_t room = ring->pending.head && !ring->closed ? free_space(ring) : 0;
 
-    pthread_mutex_lock(&ring->lock);
-    room = ring->pending.head && !ring->closed ? free_space(ring) : 0;
     while (ring->pending.head && ring->pending.head->reply.used <= room) {
         Request *request = queue_pop(&ring->pending);
         uint32_t size = (uint32_t)request->reply.used;
@@ -417,15 +448,16 @@ static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped
     if (n > 0)
         ring->in_high = MAX(ring->in_high, ring->size - room);
     trace_stall(ring);
-    pthread_mutex_unlock(&ring->lock);
     return n;
 }
 
 /* Marks the `n` replies from `first` as copied and publishes all that have nothing uncopied before
- * them; these go to `published`. */
-static void publish_replies(Ring *ring, Request *first, unsigned n, ReplyQueue *published)
+ * them; these go to `published`. Returns how many bytes they have. Called with the lock held. */
+static uint32_t publish_replies(Ring *ring, Request *first, unsigned n, ReplyQueue *published)
 {
-    pthread_mutex_lock(&ring->lock);
+    uint32_t before = ring->in_prod;
+    uint32_t bytes;
+
     for (; n > 0; n--, first = first->next)
         first->copied = true;
     while (ring->reserved.head && ring->reserved.head->copied) {
@@ -434,9 +466,10 @@ static void publish_replies(Ring *ring, Request *first, unsigned n, ReplyQueue *
         ring->n_replies++;
         queue_push(published, request);
     }
-    if (published->head)
+    bytes = ring->in_prod - before;
+    if (bytes > 0)
         __atomic_store_n(&ring->shared->in_prod, ring->in_prod, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&ring->lock);
+    return bytes;
 }
 
 /* Copies the `n` replies from `first` into the room that they have. */
@@ -449,33 +482,29 @@ static void copy_replies(Ring *ring, Request *first, unsigned n)
     }
 }
 
-static void notify_frontend(Ring *ring)
-{
-    __atomic_fetch_add(&ring->n_notified, 1, __ATOMIC_RELAXED);
-    xenevtchn_notify(ring->peer.evtchn, ring->port);
-}
-
-/* Publishes pending replies as long as there is room. */
-static void pump(Ring *ring)
+/* Publishes pending replies as long as there is room. Called with the lock held, which it gives up. */
+static void pump_and_unlock(Ring *ring)
 {
     ReplyQueue published, dropped;
     Request *first = NULL;
-    bool any = false;
+    uint32_t bytes = 0;
     unsigned n;
 
     queue_init(&published);
     queue_init(&dropped);
     while ((n = reserve_replies(ring, &first, &dropped)) > 0) {
+        pthread_mutex_unlock(&ring->lock);
         copy_replies(ring, first, n);
-        publish_replies(ring, first, n, &published);
-        any = any || published.head;
-        finish_all(&published);
+        pthread_mutex_lock(&ring->lock);
+        bytes += publish_replies(ring, first, n, &published);
     }
+    pthread_mutex_unlock(&ring->lock);
+    finish_all(&published);
     finish_all(&dropped);
-    if (!any)
+    if (bytes == 0)
         return;
     if (g_thread_self() == ring->reader)
-        ring->notify = true;
+        announce_later(ring, bytes);
     else
         notify_frontend(ring);
 }
@@ -486,8 +515,7 @@ static void ring_send(Channel *channel, Request *request)
 
     pthread_mutex_lock(&ring->lock);
     queue_push(&ring->pending, request);
-    pthread_mutex_unlock(&ring->lock);
-    pump(ring);
+    pump_and_unlock(ring);
 }
 
 bool ring_pump(Ring *ring)
@@ -495,23 +523,13 @@ bool ring_pump(Ring *ring)
     bool waiting;
 
     pthread_mutex_lock(&ring->lock);
-    waiting = ring->pending.head != NULL;
-    pthread_mutex_unlock(&ring->lock);
-    if (!waiting)
-        return false;
-    pump(ring);
-    pthread_mutex_lock(&ring->lock);
+    if (ring->pending.head) {
+        pump_and_unlock(ring);
+        pthread_mutex_lock(&ring->lock);
+    }
     waiting = ring->pending.head != NULL;
     pthread_mutex_unlock(&ring->lock);
     return waiting;
-}
-
-void ring_notify(Ring *ring)
-{
-    if (!ring->notify)
-        return;
-    ring->notify = false;
-    notify_frontend(ring);
 }
 
 /*
@@ -543,7 +561,8 @@ RingStats ring_stats(Ring *ring)
     stats.out_used = distance(ring, __atomic_load_n(&shared->out_prod, __ATOMIC_RELAXED),
                               __atomic_load_n(&ring->out_cons, __ATOMIC_RELAXED));
     pthread_mutex_lock(&ring->lock);
-    stats.in_used = distance(ring, ring->in_prod, __atomic_load_n(&shared->in_cons, __ATOMIC_RELAXED));
+    stats.in_used =
+        distance(ring, ring->in_prod, __atomic_load_n(&shared->in_cons, __ATOMIC_RELAXED));
     stats.in_high = ring->in_high;
     stats.replies = ring->n_replies;
     stats.stalls = ring->n_stalls;

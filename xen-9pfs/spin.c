@@ -3,11 +3,16 @@
 #include "xen-9pfs/spin.h"
 
 #include <glib.h>
+#include <sched.h>
+
+/* #syscalls sched_yield */
 
 enum {
-    SPIN_USEC = 20,        /* about what a wake-up costs */
-    SHORT_SLEEP_USEC = 50, /* a sleep that spinning might have saved */
-    LONG_HOLD_OFF = 8,     /* sleeps that are not measured after a long one */
+    SPIN_USEC = 20,         /* about what a wake-up costs */
+    SHORT_YIELD_USEC = 3,   /* nobody else wanted this CPU */
+    LONG_YIELD_USEC = 1000, /* somebody else has work for it, and not for us */
+    SHORT_SLEEP_USEC = 50,  /* a sleep that spinning might have saved */
+    LONG_HOLD_OFF = 8,      /* sleeps that are not measured after a long one */
     MIN_PENALTY = 16,
     MAX_PENALTY = 4096,
 };
@@ -21,21 +26,42 @@ static void cpu_relax(void)
 #endif
 }
 
+/* Spinning did not help, and is not tried again for a while. */
+static void give_up(Spin *spin)
+{
+    spin->on = false;
+    spin->penalty = CLAMP(spin->penalty * 2, MIN_PENALTY, MAX_PENALTY);
+    spin->hold_off = spin->penalty;
+}
+
+void spin_let_others(Spin *spin)
+{
+    int64_t begin = g_get_monotonic_time();
+
+    sched_yield();
+    spin->shares_cpu = g_get_monotonic_time() - begin > SHORT_YIELD_USEC;
+}
+
 bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context)
 {
-    int64_t end;
+    int64_t begin, now;
 
     if (!spin->on)
         return false;
-    end = g_get_monotonic_time() + SPIN_USEC;
+    begin = g_get_monotonic_time();
+    spin_let_others(spin);
     do {
+        now = g_get_monotonic_time();
         if (has_work(context)) {
             spin->missed = false;
-            spin->penalty = MIN_PENALTY;
+            if (now - begin < LONG_YIELD_USEC)
+                spin->penalty = MIN_PENALTY;
+            else
+                give_up(spin);
             return true;
         }
         cpu_relax();
-    } while (g_get_monotonic_time() < end);
+    } while (now - begin < SPIN_USEC);
     spin->missed = true;
     return false;
 }
@@ -56,9 +82,7 @@ void spin_after_sleep(Spin *spin)
     }
     was_short = g_get_monotonic_time() - spin->asleep_at <= SHORT_SLEEP_USEC;
     if (was_short && spin->on && spin->missed) {
-        spin->on = false;
-        spin->penalty = CLAMP(spin->penalty * 2, MIN_PENALTY, MAX_PENALTY);
-        spin->hold_off = spin->penalty;
+        give_up(spin);
     } else {
         spin->on = was_short;
         spin->hold_off = was_short ? 0 : LONG_HOLD_OFF;

@@ -372,6 +372,20 @@ static void stop_serving(Worker *w)
  * Serving
  */
 
+/* Takes what a ring holds, up to a limit. The frontend is told of all replies at once, in the end; a
+ * first time already when more than one request is there, since it may have to wake up, which it does
+ * while we go on - unless it needs this CPU to do so. */
+static unsigned take_turn(Worker *w, Ring *ring, bool *stalled)
+{
+    unsigned taken = ring_take(ring, 1, stalled);
+
+    if (taken == 0 || !ring_has_requests(ring))
+        return taken;
+    if (!w->spin.shares_cpu)
+        ring_notify(ring);
+    return taken + ring_take(ring, TAKE_BUDGET - 1, stalled);
+}
+
 /* One turn of every ring. Returns true when it did something. */
 static bool serve_rings(Worker *w, bool *waiting)
 {
@@ -382,7 +396,7 @@ static bool serve_rings(Worker *w, bool *waiting)
         Ring *ring = w->rings[i];
         bool stalled = false;
 
-        taken += ring_take(ring, TAKE_BUDGET, &stalled);
+        taken += take_turn(w, ring, &stalled);
         *waiting = ring_pump(ring) || stalled || *waiting;
     }
     *waiting = session_tend(w->session) || *waiting;
@@ -516,6 +530,8 @@ static void serve(Worker *w)
             wait_for_setup(w);
         } else if (serve_rings(w, &waiting)) {
             w->trimmed = false;
+            if (session_is_helped(w->session))
+                spin_let_others(&w->spin); /* the helper may need this CPU */
             if (++passes % PASSES_PER_POLL == 0)
                 wait_for_events(w, 0);
         } else if (waiting || !spin_for_work(&w->spin, any_requests, w)) {
