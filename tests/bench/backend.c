@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DOMID = 1, ROOT_FID = 0, START_MSEC = 20000 };
+enum { DOMID = 1, ROOT_FID = 0, START_MSEC = 20000, REALTIME_PRIORITY = 20 };
 
 /* A program that lies beside the stand-in's folder. */
 static char *built_program(const char *name)
@@ -153,13 +153,22 @@ static GArray *list_threads(pid_t pid)
     return list_numbers(path);
 }
 
-void backend_place(const Backend *backend, const cpu_set_t *cpus)
+void backend_set_priority(pid_t thread, bool realtime)
+{
+    struct sched_param param = {.sched_priority = realtime ? REALTIME_PRIORITY : 0};
+
+    sched_setscheduler(thread, realtime ? SCHED_FIFO : SCHED_OTHER, &param);
+}
+
+void backend_place(const Backend *backend, const cpu_set_t *cpus, bool realtime)
 {
     for (unsigned i = 0; i < backend->pids->len; i++) {
         GArray *threads = list_threads(g_array_index(backend->pids, pid_t, i));
 
-        for (unsigned j = 0; j < threads->len; j++)
+        for (unsigned j = 0; j < threads->len; j++) {
             sched_setaffinity(g_array_index(threads, pid_t, j), sizeof(*cpus), cpus);
+            backend_set_priority(g_array_index(threads, pid_t, j), realtime);
+        }
         g_array_unref(threads);
     }
 }

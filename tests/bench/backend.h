@@ -38,8 +38,12 @@ void backend_stop(Backend *backend);
 /* CPU time of all threads of the backend, in nanoseconds. */
 uint64_t backend_cpu_ns(const Backend *backend);
 
-/* Lets all threads of the backend run on the CPUs of `cpus` only. */
-void backend_place(const Backend *backend, const cpu_set_t *cpus);
+/* Puts a thread (0: the calling one) above all that other programs do, or among them as usual. Without
+ * the right to do so nothing changes. */
+void backend_set_priority(pid_t thread, bool realtime);
+
+/* Lets all threads of the backend run on the CPUs of `cpus` only, with that priority. */
+void backend_place(const Backend *backend, const cpu_set_t *cpus, bool realtime);
 
 typedef struct BackendIdle {
     unsigned private_kib;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- *     bench [--quick] [--only WORKLOAD] [--backends LIST] [--rounds N] [--ms N] FILE
+ *     bench [--quick] [--only WORKLOAD] [--backends LIST] [--placement NAME] [--depth N] [--rounds N]
+ *           [--ms N] [--realtime] FILE
  *
  * Measures all workloads with all backends that this machine has, and writes one line for each
  * measurement to FILE, separated by tabs: tests/bench/report and tests/bench/plot make tables and
@@ -32,8 +33,11 @@ static struct {
     gboolean is_quick;
     char *only;
     char *backends;
+    char *placement;
+    int depth;
     int rounds;
     int ms;
+    gboolean realtime;
 } options;
 
 static const GOptionEntry option_entries[] = {
@@ -41,8 +45,13 @@ static const GOptionEntry option_entries[] = {
      NULL},
     {"only", 0, 0, G_OPTION_ARG_STRING, &options.only, "Workloads whose names begin so", "TEXT"},
     {"backends", 0, 0, G_OPTION_ARG_STRING, &options.backends, "Only these", "NAME,..."},
+    {"placement", 0, 0, G_OPTION_ARG_STRING, &options.placement, "Only this: one, each or free",
+     "NAME"},
+    {"depth", 0, 0, G_OPTION_ARG_INT, &options.depth, "Only with so many in flight", "N"},
     {"rounds", 0, 0, G_OPTION_ARG_INT, &options.rounds, "Measurements of each kind", "N"},
     {"ms", 0, 0, G_OPTION_ARG_INT, &options.ms, "Length of a measurement", "MSEC"},
+    {"realtime", 0, 0, G_OPTION_ARG_NONE, &options.realtime,
+     "Keep other programs away from both CPUs while both are measured", NULL},
     {NULL, 0, 0, 0, NULL, NULL, NULL},
 };
 
@@ -139,11 +148,16 @@ static void measure_workload(Bench *bench, unsigned number, Placement placement,
     LaneTask task = {
         .type = TASK_WORKLOAD,
         .placement = placement,
+        .realtime = options.realtime && placement != PLACE_ONE,
         .workload = number,
         .depth = depth,
         .ms = (unsigned)options.ms,
     };
 
+    if (options.placement && !g_str_equal(options.placement, placement_names[placement]))
+        return;
+    if (options.depth != 0 && options.depth != (int)depth)
+        return;
     if (workload->has_slow)
         task.ms = MAX(task.ms, SLOW_MSEC);
     measure_rounds(bench, workload->name, &task, (unsigned)options.rounds);
@@ -178,7 +192,8 @@ static void measure_idle(Bench *bench, const char *name, unsigned settle_ms)
 
 static void measure_special(Bench *bench)
 {
-    LaneTask flush = {.type = TASK_FLUSH, .placement = PLACE_FREE, .depth = 1};
+    LaneTask flush = {
+        .type = TASK_FLUSH, .placement = PLACE_FREE, .depth = 1, .realtime = options.realtime};
 
     flush.ms = options.is_quick ? 300 : 1000;
     for (unsigned i = 0; i < n_workloads; i++) {

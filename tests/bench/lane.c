@@ -157,12 +157,10 @@ static PortSum sum_ports(const Frontend *frontend)
 
 static const char *run_task(LaneSelf *self, const LaneTask *task)
 {
-    const Workload *workload = &workloads[task->workload];
-
     if (task->type == TASK_FLUSH)
         return flush_measure(self->load, task->ms, &self->histogram);
     load_run(self->load, task->ms, &self->histogram);
-    return workload_finish(self->load, workload);
+    return self->load->failure;
 }
 
 static void fail_result(LaneResult *result, const LaneSelf *self, const char *why)
@@ -183,7 +181,7 @@ static void measure_backend(LaneSelf *self, const LaneTask *task, LaneResult *re
         fail_result(result, self, why);
         return;
     }
-    backend_place(self->backend, &cpus);
+    backend_place(self->backend, &cpus, task->realtime);
     before = sum_ports(self->backend->frontend);
     cpu_before = backend_cpu_ns(self->backend);
     own_before = own_cpu_ns();
@@ -197,6 +195,8 @@ static void measure_backend(LaneSelf *self, const LaneTask *task, LaneResult *re
     result->wakeups = after.wakeups - before.wakeups;
     result->operations = self->load->operations;
     result->bytes = self->load->bytes;
+    if (!why && task->type == TASK_WORKLOAD) /* which takes longer than the measurement */
+        why = workload_finish(self->load, &workloads[task->workload]);
     result->is_valid = !why;
     if (why)
         fail_result(result, self, why);
@@ -208,6 +208,7 @@ static void measure(LaneSelf *self, const LaneTask *task, LaneResult *result)
     cpu_set_t cpus = cpus_for(task->placement, false);
 
     sched_setaffinity(0, sizeof(cpus), &cpus);
+    backend_set_priority(0, task->realtime);
     alarm(WATCHDOG_SECONDS + task->ms / 1000);
     if (task->type == TASK_IDLE && self->backend) {
         result->idle = backend_look_idle(self->backend, task->ms);

@@ -28,6 +28,7 @@ typedef enum TaskType {
 typedef struct LaneTask {
     TaskType type;
     Placement placement;
+    bool realtime;     /* at a real-time priority, so that other programs stand still */
     unsigned workload; /* in workloads[] */
     unsigned depth;
     unsigned ms;
