@@ -101,6 +101,40 @@ static void test_limit(Fixture *f, gconstpointer unused)
     g_assert_cmpint(put_new(f, 20, NULL, 1), ==, 0);
 }
 
+/* Numbers from 0 on are found in another way than the largest ones, which must make no difference. */
+static void test_numbers(Fixture *f, gconstpointer unused)
+{
+    static const uint32_t numbers[] = {0,       15,      16,      255,     256,        4096,
+                                       1048559, 1048575, 1048576, 1048577, 0x7fffffff, 0xfffffffe};
+    g_autoptr(GPtrArray) left = NULL;
+
+    (void)unused;
+    for (uint32_t i = G_N_ELEMENTS(numbers); i-- > 0;) {
+        g_assert_null(fid_table_get(f->table, numbers[i]));
+        g_assert_null(fid_table_take(f->table, numbers[i]));
+        g_assert_cmpint(put_new(f, numbers[i], NULL, i), ==, 0);
+        g_assert_cmpint(put_new(f, numbers[i], NULL, i), ==, -EBADF);
+    }
+    for (uint32_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        Fid *fid = fid_table_get(f->table, numbers[i]);
+        g_assert_cmpuint(fid->uid, ==, i);
+        g_assert_cmpint(put_new(f, numbers[i], fid, 100 + i), ==, 0);
+        fid_unref(fid);
+    }
+    for (uint32_t i = 0; i < G_N_ELEMENTS(numbers); i += 2) {
+        Fid *fid = fid_table_take(f->table, numbers[i]);
+        g_assert_cmpuint(fid->uid, ==, 100 + i);
+        g_assert_null(fid_table_get(f->table, numbers[i]));
+        fid_unref(fid);
+    }
+    left = fid_table_take_all(f->table);
+    g_assert_cmpuint(left->len, ==, G_N_ELEMENTS(numbers) / 2);
+    g_assert_cmpuint(fid_table_count(f->table), ==, 0);
+    for (unsigned i = 0; i < left->len; i++)
+        fid_unref(g_ptr_array_index(left, i));
+    g_assert_cmpint(put_new(f, numbers[1], NULL, 1), ==, 0); /* it can be used again */
+}
+
 static void test_table_references(Fixture *f, gconstpointer unused)
 {
     FidTable *other = fid_table_ref(f->table);
@@ -158,6 +192,7 @@ int main(int argc, char **argv)
     add("/fid/nofid", test_nofid);
     add("/fid/replace", test_replace);
     add("/fid/limit", test_limit);
+    add("/fid/numbers", test_numbers);
     add("/fid/table-references", test_table_references);
     add("/fid/threads", test_threads);
     return g_test_run();
