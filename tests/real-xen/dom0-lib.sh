@@ -112,6 +112,29 @@ wait_until()
     done
 }
 
+# ---- the disk with the guests' Debian ----
+
+disk_with_serial()
+{
+    for disk in /sys/block/nvme*; do
+        read -r serial <"$disk/device/serial"
+        [ "$serial" != "$1" ] || echo "/dev/${disk##*/}"
+    done
+}
+
+userland_is_there()
+{
+    [ -n "$(disk_with_serial userland)" ]
+}
+
+# mount_userland FOLDER
+mount_userland()
+{
+    modprobe nvme
+    modprobe ext4
+    wait_until 20 userland_is_there && mkdir -p "$1" && mount -t ext4 "$(disk_with_serial userland)" "$1"
+}
+
 # ---- guests ----
 
 # guest_configure NAME MEMORY [P9 DEVICE]...: writes the guest's configuration file, /tmp/NAME.cfg. One virtual CPU: the
