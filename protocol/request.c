@@ -232,16 +232,17 @@ static void end_without_reply(Request *r)
 
 static void count(const Request *r)
 {
+    bool reader = g_thread_self() == r->session->reader;
     StatsEvent event = {
         .type = r->t.type,
         .error = r->error != 0,
         .cancelled = !r->published,
         .bytes_in = r->size,
         .bytes_out = (uint32_t)r->reply.used,
-        .usec = session_clock(r->session) - r->taken_at,
+        .usec = session_clock(r->session, reader) - r->taken_at,
     };
 
-    stats_count(r->session->stats, g_thread_self() == r->session->reader, &event);
+    stats_count(r->session->stats, reader, &event);
 }
 
 void request_finish(Request *r)

@@ -194,11 +194,11 @@ static bool get_message_buffer(Request *request, uint32_t size)
     return request->message != NULL;
 }
 
-int64_t session_clock(Session *session)
+int64_t session_clock(Session *session, bool reader)
 {
     int64_t now = g_get_monotonic_time();
 
-    if (g_thread_self() == session->reader)
+    if (reader)
         session->now = now;
     return now;
 }
@@ -220,7 +220,7 @@ static Request *new_request(Session *session, Channel *channel, uint32_t size)
     }
     request->id = session->last_id + 1;
     __atomic_store_n(&session->last_id, request->id, __ATOMIC_RELAXED);
-    request->taken_at = session->now ? session->now : session_clock(session);
+    request->taken_at = session->now ? session->now : session_clock(session, true);
     request->fids = fid_table_ref(session->state.fids);
     request->msize = session->state.msize;
     request->dialect = session->state.dialect;

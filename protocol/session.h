@@ -225,9 +225,9 @@ void session_reset(Session *session, Request *keep);
 /* For operations: what Tversion has agreed on. [reader] */
 void session_agree(Session *session, Dialect dialect, uint32_t msize);
 
-/* The monotonic time, in microseconds. On the reader it also is when the next requests are taken, up
- * to the end of its turn: so the clock is read once for each. */
-int64_t session_clock(Session *session);
+/* The monotonic time, in microseconds. On the reader (`reader`) it also is when the next requests are
+ * taken, up to the end of its turn: so the clock is read once for each. */
+int64_t session_clock(Session *session, bool reader);
 
 /* The largest message that fits all channels. */
 uint32_t session_max_message(const Session *session);
