@@ -12,23 +12,32 @@ typedef struct FlagName {
 } FlagName;
 
 static const FlagName open_flags[] = {
-    {P9_L_CREATE, "O_CREAT"},       {P9_L_EXCL, "O_EXCL"},           {P9_L_TRUNC, "O_TRUNC"},
-    {P9_L_APPEND, "O_APPEND"},      {P9_L_NONBLOCK, "O_NONBLOCK"},   {P9_L_DSYNC, "O_DSYNC"},
-    {P9_L_DIRECTORY, "O_DIRECTORY"}, {P9_L_NOATIME, "O_NOATIME"},    {P9_L_SYNC, "O_SYNC"},
-    {0, NULL},
+    {P9_L_CREATE, "O_CREAT"},        {P9_L_EXCL, "O_EXCL"},
+    {P9_L_TRUNC, "O_TRUNC"},         {P9_L_APPEND, "O_APPEND"},
+    {P9_L_NONBLOCK, "O_NONBLOCK"},   {P9_L_DSYNC, "O_DSYNC"},
+    {P9_L_DIRECTORY, "O_DIRECTORY"}, {P9_L_NOATIME, "O_NOATIME"},
+    {P9_L_SYNC, "O_SYNC"},           {0, NULL},
 };
 
 static const FlagName open_modes[] = {
-    {P9_OTRUNC, "OTRUNC"},   {P9_OCEXEC, "OCEXEC"}, {P9_ORCLOSE, "ORCLOSE"},
-    {P9_OAPPEND, "OAPPEND"}, {0, NULL},
+    {P9_OTRUNC, "OTRUNC"},
+    {P9_OCEXEC, "OCEXEC"},
+    {P9_ORCLOSE, "ORCLOSE"},
+    {P9_OAPPEND, "OAPPEND"},
+    {0, NULL},
 };
 
 static const FlagName setattr_bits[] = {
-    {P9_SETATTR_MODE, "mode"},          {P9_SETATTR_UID, "uid"},
-    {P9_SETATTR_GID, "gid"},            {P9_SETATTR_SIZE, "size"},
-    {P9_SETATTR_ATIME, "atime"},        {P9_SETATTR_MTIME, "mtime"},
-    {P9_SETATTR_CTIME, "ctime"},        {P9_SETATTR_ATIME_SET, "atime_set"},
-    {P9_SETATTR_MTIME_SET, "mtime_set"}, {0, NULL},
+    {P9_SETATTR_MODE, "mode"},
+    {P9_SETATTR_UID, "uid"},
+    {P9_SETATTR_GID, "gid"},
+    {P9_SETATTR_SIZE, "size"},
+    {P9_SETATTR_ATIME, "atime"},
+    {P9_SETATTR_MTIME, "mtime"},
+    {P9_SETATTR_CTIME, "ctime"},
+    {P9_SETATTR_ATIME_SET, "atime_set"},
+    {P9_SETATTR_MTIME_SET, "mtime_set"},
+    {0, NULL},
 };
 
 static const FlagName unlink_flags[] = {{P9_UNLINK_REMOVEDIR, "AT_REMOVEDIR"}, {0, NULL}};

@@ -624,7 +624,8 @@ static RequestInfo inspect_request(const Request *r, int64_t now, GString *text)
         info.has_fid = fid_table_peek(r->fids, info.fid, inspect_fid_of_request, &info);
     if (r->op) {
         g_string_truncate(text, 0);
-        describe_request(text, &r->t, r->dialect);
+        /* A Tversion changes its own dialect, by which nothing of it is to be understood. */
+        describe_request(text, &r->t, r->t.type == P9_TVERSION ? DIALECT_NONE : r->dialect);
         info.detail = g_strdup(text->str);
     }
     return info;

@@ -41,8 +41,8 @@ static unsigned shared_set(void)
 /* Most of it is never touched, and so takes no memory. */
 Stats *stats_new(void)
 {
-    void *memory = mmap(NULL, sizeof(Stats), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                        -1, 0);
+    void *memory =
+        mmap(NULL, sizeof(Stats), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (memory == MAP_FAILED)
         g_error("no memory for statistics");
@@ -73,8 +73,8 @@ static void raise_to(uint64_t *counter, uint64_t n)
 {
     uint64_t old = __atomic_load_n(counter, __ATOMIC_RELAXED);
 
-    while (old < n && !__atomic_compare_exchange_n(counter, &old, n, true, __ATOMIC_RELAXED,
-                                                   __ATOMIC_RELAXED))
+    while (old < n &&
+           !__atomic_compare_exchange_n(counter, &old, n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         continue;
 }
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 enum {
-    STATS_LINEAR = 8,  /* buckets of one microsecond each */
+    STATS_LINEAR = 8,   /* buckets of one microsecond each */
     STATS_OCTAVES = 24, /* from 8 us to 134 s */
     STATS_PER_OCTAVE = 4,
     STATS_BUCKETS = STATS_LINEAR + STATS_OCTAVES * STATS_PER_OCTAVE,

@@ -53,8 +53,8 @@ int tracers_add(Tracers *tracers, TraceFilter *filter, uint64_t first)
     pthread_mutex_lock(&tracers->lock);
     number = find_unused(tracers);
     if (number >= 0) {
-        tracers->tracers[number] = (Tracer){
-            .used = true, .filter = *filter, .first = first, .lines = g_string_new(NULL)};
+        tracers->tracers[number] =
+            (Tracer){.used = true, .filter = *filter, .first = first, .lines = g_string_new(NULL)};
         filter->path = NULL;
         __atomic_fetch_or(&tracers->active, 1U << number, __ATOMIC_RELAXED);
     }

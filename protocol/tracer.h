@@ -22,7 +22,7 @@ typedef struct TraceFilter {
     uint64_t types[4]; /* bit t of these 256: messages of type t; all zero: of any */
     bool has_fid;
     uint32_t fid;
-    char *path; /* a pattern of fnmatch(3), for the path that a message is about; NULL: any */
+    char *path;  /* a pattern of fnmatch(3), for the path that a message is about; NULL: any */
     bool errors; /* only requests that fail, when they do */
 } TraceFilter;
 

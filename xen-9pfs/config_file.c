@@ -17,7 +17,7 @@ typedef struct Stamp {
 struct ConfigFile {
     const char *name;
     bool needed;
-    Config *good;    /* the last one that was; NULL: none yet */
+    Config *good; /* the last one that was; NULL: none yet */
     bool has_refused;
     Stamp refused; /* that an administrator was told to be bad */
 };

@@ -345,8 +345,10 @@ bool control_set_group(Control *control, const char *name, GError **error)
         return false;
     opens = gid != 0;
     if (chown(control->path, (uid_t)-1, gid) != 0)
-        return !name && errno == EPERM ? true : set_errno_error(error, "set the group of", control->path);
-    if (opens && (chown(control->run_dir, (uid_t)-1, gid) != 0 || chmod(control->run_dir, 0710) != 0))
+        return !name && errno == EPERM ? true
+                                       : set_errno_error(error, "set the group of", control->path);
+    if (opens &&
+        (chown(control->run_dir, (uid_t)-1, gid) != 0 || chmod(control->run_dir, 0710) != 0))
         return set_errno_error(error, "open the run folder", control->run_dir);
     if (chmod(control->path, 0660) != 0)
         return set_errno_error(error, "set the mode of", control->path);

@@ -40,8 +40,9 @@ static void test_version(Fixture *fixture, const void *data)
     g_assert_cmpuint(control_number(record, "pid"), ==,
                      (uint64_t)standin_daemon_pid(fixture->daemon));
     g_assert_cmpuint(control_number(record, "devices"), ==, 0);
-    g_assert_cmpint(llabs((gint64)control_number(record, "since") -
-                          g_get_real_time() / G_USEC_PER_SEC), <, 3600);
+    g_assert_cmpint(
+        llabs((gint64)control_number(record, "since") - g_get_real_time() / G_USEC_PER_SEC), <,
+        3600);
 }
 
 static void test_no_devices(Fixture *fixture, const void *data)
@@ -126,6 +127,70 @@ static void test_reload(Fixture *fixture, const void *data)
     slot = connected_slot(fixture, 1, 0);
     record = control_record(fixture, "devices", "device", NULL, NULL);
     expect_field(record, "readonly", "1");
+    finish(fixture, slot);
+
+    /* What was changed since then nobody has been told about. */
+    write_config("[defaults]\nfmode=?\n");
+    slot = slot_new("xen_9pfs", 1, 0);
+    slot_add(slot, fixture->export, "none");
+    expect_refused(fixture, slot, "1 5 6", "xen-9pfs.conf:2: [defaults]: fmode is \"?\"");
+    finish(fixture, slot);
+}
+
+static const char *const two_kinds[] = {"--backend-kind=xen_9pfs,9pfs", NULL};
+
+/* A record that need not be there yet. */
+static char *await_device(const Fixture *fixture, const char *name)
+{
+    gint64 end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+
+    for (;;) {
+        g_autofree char *answer = control_ask(fixture, "devices");
+        g_auto(GStrv) records = control_records(answer);
+        char *record = control_find(records, "device", "device", name);
+
+        if (record)
+            return record;
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(1000);
+    }
+}
+
+/* Writes what is left of a closed device of kind 9pfs in domain 1. */
+static void leave_device(const Fixture *fixture, const char *folder, const char *frontend)
+{
+    g_autofree char *state = g_strconcat(folder, "/state", NULL);
+    g_autofree char *link = g_strconcat(folder, "/frontend", NULL);
+
+    fixture_write(fixture, state, "6");
+    fixture_write(fixture, link, frontend);
+}
+
+/* The kind belongs to the name only where it has to. The devices of the other kind are closed. */
+static void test_two_kinds(Fixture *fixture, const void *data)
+{
+    static const char folder[] = "/local/domain/0/backend/9pfs";
+    Slot *slot = connected_slot(fixture, 1, 0);
+    g_autofree char *alone = NULL;
+    g_autofree char *second = NULL;
+    g_autofree char *first = NULL;
+    g_autofree char *session = NULL;
+
+    (void)data;
+    leave_device(fixture, "/local/domain/0/backend/9pfs/1/1", "/local/domain/1/device/9pfs/1");
+    alone = await_device(fixture, "1.1");
+    expect_field(alone, "kind", "9pfs");
+    expect_field(alone, "state", "closed");
+    leave_device(fixture, "/local/domain/0/backend/9pfs/1/0", "/local/domain/1/device/9pfs/9");
+    second = await_device(fixture, "9pfs:1.0");
+    first = await_device(fixture, "xen_9pfs:1.0");
+    expect_field(first, "state", "connected");
+    control_expect_error(fixture, "stats 1.0", "there are several devices 1.0; give KIND:1.0");
+    control_expect_error(fixture, "stats 9pfs:1.0", "device 9pfs:1.0 is not connected");
+    session = control_record(fixture, "stats xen_9pfs:1.0", "session", NULL, NULL);
+    fixture_write(fixture, folder, NULL);
+    g_free(first);
+    first = await_device(fixture, "1.0");
     finish(fixture, slot);
 }
 
@@ -407,8 +472,7 @@ static void test_worker_stuck(Fixture *fixture, const void *data)
         if (refused) {
             g_autofree char *answer = control_read_all(poll_fd.fd);
 
-            g_assert_cmpstr(answer, ==,
-                            "error the worker of device 1.0 does not take requests\n");
+            g_assert_cmpstr(answer, ==, "error the worker of device 1.0 does not take requests\n");
         }
     }
     g_assert_true(refused);
@@ -493,8 +557,8 @@ static void test_slow_request(Fixture *fixture, const void *data)
 /* At each step: with nothing sent, in the middle of a request, with the answer on its way. */
 static void test_hang_up(Fixture *fixture, const void *data)
 {
-    static const char *const parts[] = {"", "vers", "version\n", "devices\n", "stats 1.0\n",
-                                        "fids 1.0\n", "stats 9.9\n"};
+    static const char *const parts[] = {
+        "", "vers", "version\n", "devices\n", "stats 1.0\n", "fids 1.0\n", "stats 9.9\n"};
     Slot *slot = connected_slot(fixture, 1, 0);
 
     (void)data;
@@ -555,6 +619,63 @@ static void test_idle(Fixture *fixture, const void *data)
     close(fd);
 }
 
+/* More fids than the socket's buffer has room for in an answer: of one directory, with a long name. */
+static Slot *slot_with_many_fids(const Fixture *fixture)
+{
+    enum { N_FIDS = 16000, DIRECTORY_FID = 99, NAME_BYTES = 250 };
+    Slot *slot = connected_slot(fixture, 1, 0);
+    g_autofree char *name = g_strnfill(NAME_BYTES, 'n');
+    g_autofree char *path = g_build_filename(fixture->export, name, NULL);
+
+    g_assert_no_errno(g_mkdir(path, 0755));
+    slot_open_file(slot, "hello");
+    g_assert_cmpint(frontend_call(slot->frontend, p9_twalk(7, 1, DIRECTORY_FID, name), "*"), ==, 0);
+    for (uint32_t i = 1; i < N_FIDS; i++)
+        g_assert_cmpint(
+            frontend_call(slot->frontend, p9_twalk(7, DIRECTORY_FID, DIRECTORY_FID + i, NULL), "*"),
+            ==, 0);
+    return slot;
+}
+
+/* Who reads late gets all of an answer, and nobody waits for that. */
+static void test_slow_client(Fixture *fixture, const void *data)
+{
+    Slot *slot = slot_with_many_fids(fixture);
+    int fd = control_connect(fixture);
+    g_autofree char *other = NULL;
+    g_autofree char *answer = NULL;
+    g_auto(GStrv) records = NULL;
+
+    (void)data;
+    control_send(fd, "fids 1.0\n", 9);
+    other = control_record(fixture, "stats 1.0", "session", NULL, NULL);
+    expect_field(other, "fids", "16002");
+    slot_read_file(slot, "hello");
+    expect_alive(fixture);
+    answer = control_read_all(fd);
+    records = control_records(answer);
+    g_assert_cmpuint(g_strv_length(records), ==, 16002);
+    close(fd);
+    finish(fixture, slot);
+}
+
+/* Who does not read at all is cut off, and can tell. */
+static void test_deaf_client(Fixture *fixture, const void *data)
+{
+    Slot *slot = slot_with_many_fids(fixture);
+    struct pollfd poll_fd = {.fd = control_connect(fixture)};
+    g_autofree char *answer = NULL;
+
+    (void)data;
+    control_send(poll_fd.fd, "fids 1.0\n", 9);
+    g_assert_cmpint(poll(&poll_fd, 1, 60000), ==, 1);
+    answer = control_read_all(poll_fd.fd);
+    g_assert_true(g_str_has_prefix(answer, "ok\nrecord=fid\t"));
+    g_assert_false(g_str_has_suffix(answer, "\nend\n"));
+    close(poll_fd.fd);
+    finish(fixture, slot);
+}
+
 /* ---- The socket itself ---- */
 
 static void test_end(Fixture *fixture, const void *data)
@@ -593,6 +714,10 @@ int main(int argc, char **argv)
     FIXTURE_TEST("/control/hang-up", test_hang_up);
     FIXTURE_TEST("/control/many-connections", test_many_connections);
     FIXTURE_TEST("/control/idle", test_idle);
+    FIXTURE_TEST("/control/slow-client", test_slow_client);
+    FIXTURE_TEST("/control/deaf-client", test_deaf_client);
     FIXTURE_TEST("/control/end", test_end);
+    g_test_add("/control/two-kinds", Fixture, two_kinds, fixture_set_up, test_two_kinds,
+               fixture_tear_down);
     return g_test_run();
 }

@@ -40,14 +40,14 @@ static bool hung_open(Hung *hung, const Fixture *fixture)
 
 static void send_read(const Hung *hung, unsigned n)
 {
-    g_assert_true(frontend_send(hung->slot->frontend,
-                                p9_tread((uint16_t)(FIRST_TAG + n), FILE_FID, n, 1)));
+    g_assert_true(
+        frontend_send(hung->slot->frontend, p9_tread((uint16_t)(FIRST_TAG + n), FILE_FID, n, 1)));
 }
 
 static void expect_reply(const Hung *hung, unsigned n)
 {
-    g_autoptr(P9Reply) reply = frontend_wait(hung->slot->frontend, (uint16_t)(FIRST_TAG + n),
-                                             FRONTEND_TIMEOUT_MS);
+    g_autoptr(P9Reply) reply =
+        frontend_wait(hung->slot->frontend, (uint16_t)(FIRST_TAG + n), FRONTEND_TIMEOUT_MS);
 
     g_assert_nonnull(reply);
     g_assert_cmpuint(p9_error(reply), ==, 0);

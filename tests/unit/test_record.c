@@ -30,12 +30,12 @@ static void test_escapes(void)
         {"\t\n\r", "\\t\\n\\x0d"},
         {"\x1b[2J\x7f", "\\x1b[2J\\x7f"},
         {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa7", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa7"},
-        {"\xc3", "\\xc3"},                         /* cut */
-        {"\xc3(", "\\xc3("},                       /* broken */
-        {"\xc0\xaf", "\\xc0\\xaf"},                /* longer than it has to be */
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},       /* half of a pair of UTF-16 */
-        {"\xc2\x85", "\\xc2\\x85"},                /* a control character */
-        {"\xe2\x80\xae", "\\xe2\\x80\\xae"},       /* turns the direction round */
+        {"\xc3", "\\xc3"},                            /* cut */
+        {"\xc3(", "\\xc3("},                          /* broken */
+        {"\xc0\xaf", "\\xc0\\xaf"},                   /* longer than it has to be */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},          /* half of a pair of UTF-16 */
+        {"\xc2\x85", "\\xc2\\x85"},                   /* a control character */
+        {"\xe2\x80\xae", "\\xe2\\x80\\xae"},          /* turns the direction round */
         {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* beyond Unicode */
     };
 
@@ -61,7 +61,8 @@ static void test_all_bytes(void)
 
 static void test_bad_escapes(void)
 {
-    static const char *const cases[] = {"\\", "a\\", "\\q", "\\x", "\\x1", "\\x1g", "\\x00", "\\X41"};
+    static const char *const cases[] = {"\\",   "a\\",   "\\q",   "\\x",
+                                        "\\x1", "\\x1g", "\\x00", "\\X41"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GString) out = g_string_new(NULL);

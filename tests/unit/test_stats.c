@@ -50,12 +50,15 @@ static void test_kinds(void)
     Stats *stats = stats_new();
     OpStats op;
 
-    stats_count(stats, true, &(StatsEvent){.type = P9_TREAD, .bytes_in = 23, .bytes_out = 100,
-                                           .usec = 5});
-    stats_count(stats, false, &(StatsEvent){.type = P9_TREAD, .error = true, .bytes_in = 23,
-                                            .bytes_out = 11, .usec = 7});
-    stats_count(stats, false, &(StatsEvent){.type = P9_TREAD, .cancelled = true, .bytes_in = 23,
-                                            .bytes_out = 1000, .usec = 1000});
+    stats_count(stats, true,
+                &(StatsEvent){.type = P9_TREAD, .bytes_in = 23, .bytes_out = 100, .usec = 5});
+    stats_count(
+        stats, false,
+        &(StatsEvent){.type = P9_TREAD, .error = true, .bytes_in = 23, .bytes_out = 11, .usec = 7});
+    stats_count(
+        stats, false,
+        &(StatsEvent){
+            .type = P9_TREAD, .cancelled = true, .bytes_in = 23, .bytes_out = 1000, .usec = 1000});
     stats_read(stats, P9_TREAD, &op);
     g_assert_cmpuint(op.count, ==, 3);
     g_assert_cmpuint(op.errors, ==, 1);
