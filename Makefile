@@ -55,9 +55,10 @@ ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(
 LIBS       := $(shell pkg-config --libs $(PKGS) $(SYSTEMD) 2>/dev/null) -pthread
 
 # The control tool. $(BUILD)/xen-9pfs is the folder of the daemon's objects.
-TOOL       := $(BUILD)/bin/xen-9pfs
-TOOL_PKGS  := glib-2.0 json-glib-1.0 xenstore
-TOOL_LIBS  := $(shell pkg-config --libs $(TOOL_PKGS) 2>/dev/null) -pthread
+TOOL        := $(BUILD)/bin/xen-9pfs
+TOOL_PKGS   := glib-2.0 json-glib-1.0 xenstore
+TOOL_CFLAGS := $(shell pkg-config --cflags $(TOOL_PKGS) 2>/dev/null)
+TOOL_LIBS   := $(shell pkg-config --libs $(TOOL_PKGS) 2>/dev/null) -pthread
 
 COMMON_OBJS   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
 PROTOCOL_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard protocol/*.c))
@@ -91,8 +92,7 @@ $(TOOL): $(TOOL_OBJS) $(TSAN_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TOOL_LIBS)
 
-$(filter $(BUILD)/xen-9pfs/tool/%,$(TOOL_OBJS)): \
-    ALL_CFLAGS += $(shell pkg-config --cflags $(TOOL_PKGS) 2>/dev/null)
+$(filter $(BUILD)/xen-9pfs/tool/%,$(TOOL_OBJS)): ALL_CFLAGS += $(TOOL_CFLAGS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -9,9 +9,10 @@
 /* A sample has the name of the metric whose TYPE it stands behind. */
 static void check_sample(const char *line, const char *family)
 {
-    static const char pattern[] = "^[a-z_0-9]+(\\{[a-z_]+=\"([^\"\\\\]|\\\\[\"\\\\n])*\"(,[a-z_]+=\"("
-                                  "[^\"\\\\]|\\\\[\"\\\\n])*\")*\\})?"
-                                  " [0-9]+(\\.[0-9]+)?$";
+    static const char pattern[] =
+        "^[a-z_0-9]+(\\{[a-z_]+=\"([^\"\\\\]|\\\\[\"\\\\n])*\"(,[a-z_]+=\"("
+        "[^\"\\\\]|\\\\[\"\\\\n])*\")*\\})?"
+        " [0-9]+(\\.[0-9]+)?$";
 
     g_assert_true(g_str_has_prefix(line, family));
     g_assert_true(g_regex_match_simple(pattern, line, 0, 0));

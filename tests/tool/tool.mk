@@ -7,10 +7,15 @@ TOOL_TEST_OBJS := $(BUILD)/tests/tool/server.o \
 TOOL_TESTS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tool/test_*.c))
 TESTS          += $(TOOL_TESTS)
 
-$(TOOL_TESTS:%=%.o): ALL_CFLAGS += $(shell pkg-config --cflags $(TOOL_PKGS) 2>/dev/null)
+$(TOOL_TESTS:%=%.o): ALL_CFLAGS += $(TOOL_CFLAGS)
 
 $(TOOL_TESTS): $(BUILD)/%: $(BUILD)/%.o $(TOOL_TEST_OBJS) $(TSAN_OBJS) | $(TOOL)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TOOL_LIBS) -lutil -pthread
+
+# With the daemon that runs.
+$(BUILD)/tests/daemon/test_tool: | $(TOOL)
+$(BUILD)/tests/daemon/test_tool: STANDIN_TEST_LIBS += $(TOOL_LIBS)
+$(BUILD)/tests/daemon/test_tool.o: ALL_CFLAGS += $(TOOL_CFLAGS)
 
 .PHONY: check-tool
 check-tool: $(TOOL_TESTS)

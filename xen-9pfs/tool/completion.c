@@ -78,6 +78,13 @@ static void append_quoted(GString *out, const char *text, const char *escaped)
     }
 }
 
+/* The names of the sub-commands, with blanks between them. */
+static void append_names(GString *out)
+{
+    for (size_t i = 0; commands[i] != NULL; i++)
+        g_string_append_printf(out, "%s%s", i > 0 ? " " : "", commands[i]->name);
+}
+
 /* ---- Bash ---- */
 
 static const char bash_head[] =
@@ -88,7 +95,7 @@ static const char bash_head[] =
     "{\n"
     "    case $1 in\n";
 
-static const char bash_tail[] =
+static const char bash_values[] =
     "    esac\n"
     "}\n"
     "\n"
@@ -99,16 +106,19 @@ static const char bash_tail[] =
     "    DEVICE*) compgen -W \"$(xen-9pfs completion devices 2>/dev/null)\" -- \"$2\" ;;\n"
     "    DOMAIN) compgen -W \"$(xl list 2>/dev/null |\n"
     "        awk 'NR > 1 && $1 ~ /^[A-Za-z0-9._+-]+$/ { print $1 }')\" -- \"$2\" ;;\n"
-    "    COMMAND) compgen -W \"$commands\" -- \"$2\" ;;\n"
     "    DIR | PATH) compgen -d -- \"$2\" ;;\n"
     "    FILE) compgen -f -- \"$2\" ;;\n"
     "    *\\|*) compgen -W \"${1//|/ }\" -- \"$2\" ;;\n"
+    "    COMMAND) compgen -W '";
+
+static const char bash_tail[] =
+    "' -- \"$2\" ;;\n"
     "    esac\n"
     "}\n"
     "\n"
     "_xen_9pfs()\n"
     "{\n"
-    "    local word kind= command= options= kinds= arguments= i n=0\n"
+    "    local word i n=0 kind='' command='' options='' kinds='' arguments=''\n"
     "    local cur=${COMP_WORDS[COMP_CWORD]}\n"
     "\n"
     "    _xen_9pfs_table ''\n"
@@ -181,6 +191,8 @@ static void make_bash(GString *out)
     bash_command(out, NULL);
     for (size_t i = 0; commands[i] != NULL; i++)
         bash_command(out, commands[i]);
+    g_string_append(out, bash_values);
+    append_names(out);
     g_string_append(out, bash_tail);
 }
 
@@ -382,9 +394,8 @@ static void make_fish(GString *out)
     g_string_append(out,
                     "# Completion of xen-9pfs for fish; made by \"xen-9pfs completion fish\".\n"
                     "\n"
-                    "set -l commands");
-    for (size_t i = 0; commands[i] != NULL; i++)
-        g_string_append_printf(out, " %s", commands[i]->name);
+                    "set -l commands ");
+    append_names(out);
     g_string_append(out, "\n\ncomplete -c xen-9pfs -f\n");
     visit_options(out, NULL, fish_option);
     for (size_t i = 0; commands[i] != NULL; i++)
