@@ -34,10 +34,4 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CommandResult, command_result_free)
  * status is 0, on standard error if not. Frees the result. */
 void expect_result(CommandResult *result, int status, const char *words);
 
-/* A daemon that does not have a control socket yet gets one that answers the requests that attach
- * and detach make, from what is in xenstore; every session has `mounts`. */
-void control_double_start(void);
-void control_double_set_mounts(unsigned mounts);
-void control_double_stop(void);
-
 #endif

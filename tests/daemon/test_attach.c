@@ -22,14 +22,7 @@ static const char *const folders[] = {
 static void set_up(Fixture *f, const void *unused)
 {
     fixture_set_up(f, unused);
-    control_double_start();
     fixture_write(f, "/local/domain/1/name", "web");
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    control_double_stop();
-    fixture_tear_down(f, unused);
 }
 
 /* Nothing of any device of domain 1 is in xenstore. */
@@ -284,17 +277,10 @@ static void detach_slot(Slot *slot, const char *const *arguments, const char *wo
     g_assert_cmpuint(standin_count_wait(STANDIN_MAPPED_PAGES, slot->device.domid, 0), ==, 0);
 }
 
-static void mount_slot(Slot *slot)
-{
-    check_serves(slot);
-    control_double_set_mounts(1);
-}
-
 /* Tversion ends a session with all its fids. */
 static void unmount_slot(Slot *slot)
 {
     g_assert_cmpint(frontend_version(slot->frontend), ==, 0);
-    control_double_set_mounts(0);
 }
 
 static void test_mounted(Fixture *f, const void *unused)
@@ -303,7 +289,7 @@ static void test_mounted(Fixture *f, const void *unused)
 
     (void)unused;
     attach_slot(f, slot);
-    mount_slot(slot);
+    check_serves(slot);
     expect_result(COMMAND_RUN("detach", "1", "share"), 1, "domain web (1) has it mounted");
     expect_result(COMMAND_RUN("detach", "1", "share", "--wait=1"), 1, "has it mounted");
     slot_read_file(slot, "hello"); /* nothing has been begun */
@@ -321,7 +307,7 @@ static void test_wait_for_unmount(Fixture *f, const void *unused)
 
     (void)unused;
     attach_slot(f, slot);
-    mount_slot(slot);
+    check_serves(slot);
     command = command_start((const char *const[]){"detach", "web", "share", "--wait=100", NULL});
     unmount_slot(slot);
     slot_expect(slot, XenbusStateClosing);
@@ -337,7 +323,7 @@ static void test_force(Fixture *f, const void *unused)
 
     (void)unused;
     attach_slot(f, slot);
-    mount_slot(slot);
+    check_serves(slot);
     detach_slot(slot, (const char *const[]){"detach", "1", "share", "--force", NULL},
                 "it was mounted and has been cut off");
     expect_nothing_left(f);
@@ -351,7 +337,7 @@ static void test_force_deaf(Fixture *f, const void *unused)
 
     (void)unused;
     attach_slot(f, slot);
-    mount_slot(slot);
+    check_serves(slot);
     expect_result(COMMAND_RUN("detach", "1", "share", "--force"), 0, "has been cut off");
     expect_nothing_left(f);
     slot_free(slot);
@@ -509,7 +495,6 @@ static void test_detach_without_daemon(Fixture *f, const void *unused)
 
     (void)unused;
     attach_slot(f, slot);
-    control_double_stop();
     fixture_kill_supervisor(f);
     run_dir = g_strdup_printf("%s/run/control", standin_dir());
     g_remove(run_dir);
@@ -517,7 +502,6 @@ static void test_detach_without_daemon(Fixture *f, const void *unused)
     expect_result(COMMAND_RUN("detach", "1", "share", "--force"), 0, "has it no more");
     expect_no_nodes(f);
     fixture_start_supervisor(f); /* finds a worker without a device */
-    control_double_start();
     expect_nothing_left(f);
     slot_free(slot);
 }
@@ -618,7 +602,7 @@ static void test_driver_domain(Fixture *f, const void *unused)
 }
 
 #define ATTACH_TEST(name, function) \
-    g_test_add("/attach/" name, Fixture, NULL, set_up, function, tear_down)
+    g_test_add("/attach/" name, Fixture, NULL, set_up, function, fixture_tear_down)
 
 int main(int argc, char **argv)
 {

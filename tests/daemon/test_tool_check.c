@@ -58,14 +58,7 @@ static void make_host(void)
 static void set_up(Fixture *f, const void *unused)
 {
     fixture_set_up(f, unused);
-    control_double_start();
     make_host();
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    control_double_stop();
-    fixture_tear_down(f, unused);
 }
 
 static CommandResult *check(void)
@@ -276,7 +269,7 @@ static void test_json(Fixture *f, const void *unused)
 }
 
 #define CHECK_TEST(name, function) \
-    g_test_add("/tool-check/" name, Fixture, NULL, set_up, function, tear_down)
+    g_test_add("/tool-check/" name, Fixture, NULL, set_up, function, fixture_tear_down)
 
 int main(int argc, char **argv)
 {

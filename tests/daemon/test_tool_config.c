@@ -24,13 +24,6 @@ static void set_up(Fixture *f, const void *unused)
     fixture_set_up(f, unused);
     config = standin_daemon_config();
     g_assert_true(g_file_set_contents(config, text, -1, NULL));
-    control_double_start();
-}
-
-static void tear_down(Fixture *f, const void *unused)
-{
-    control_double_stop();
-    fixture_tear_down(f, unused);
 }
 
 static CommandResult *run_well(const char *const *arguments)
@@ -164,7 +157,7 @@ static void test_json(Fixture *f, const void *unused)
 }
 
 #define CONFIG_TEST(name, function) \
-    g_test_add("/tool-config/" name, Fixture, NULL, set_up, function, tear_down)
+    g_test_add("/tool-config/" name, Fixture, NULL, set_up, function, fixture_tear_down)
 
 int main(int argc, char **argv)
 {
