@@ -62,6 +62,7 @@ struct Ring {
     uint64_t n_notified; /* atomic */
 
     /* Reader only. */
+    uint32_t out_seen;    /* what out_prod was when ring_take() last looked */
     bool notify;          /* the frontend is to be told of something */
     uint32_t unannounced; /* bytes of replies that it has not been told of */
 
@@ -162,6 +163,7 @@ static char *bind_port(Ring *ring)
 static void start_indices(Ring *ring)
 {
     ring->out_cons = __atomic_load_n(&ring->shared->out_cons, __ATOMIC_ACQUIRE);
+    ring->out_seen = ring->out_cons;
     ring->in_prod = __atomic_load_n(&ring->shared->in_prod, __ATOMIC_ACQUIRE);
     ring->in_reserved = ring->in_prod;
 }
@@ -355,8 +357,10 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
     while (taken < budget && !ring_broken(ring)) {
         uint32_t size;
 
-        if (available < P9_HEADER_SIZE)
+        if (available < P9_HEADER_SIZE) {
             available = bytes_published(ring);
+            ring->out_seen = ring->out_cons + available;
+        }
         size = take_one(ring, available, stalled);
         if (size == 0)
             break;
@@ -369,7 +373,9 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
 
 bool ring_has_requests(Ring *ring)
 {
-    return bytes_published(ring) >= P9_HEADER_SIZE;
+    uint32_t bytes = bytes_published(ring);
+
+    return bytes >= P9_HEADER_SIZE && ring->out_cons + bytes != ring->out_seen;
 }
 
 /*

@@ -56,7 +56,8 @@ evtchn_port_t ring_port(const Ring *ring);
  * when there are more that the session cannot take now. [reader] */
 unsigned ring_take(Ring *ring, unsigned budget, bool *stalled);
 
-/* True when the frontend has published anything that was not taken. [reader] */
+/* True when the frontend has published something since ring_take() last looked. What was not taken then,
+ * since it was published only in part, is no reason to look again. [reader] */
 bool ring_has_requests(Ring *ring);
 
 /* Publishes replies that wait for room. Returns true when some still wait. [reader] */

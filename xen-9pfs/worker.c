@@ -528,13 +528,14 @@ static void serve(Worker *w)
 
         if (w->state != LINK_STATE_READY) {
             wait_for_setup(w);
-        } else if (serve_rings(w, &waiting)) {
+        } else if (serve_rings(w, &waiting) ||
+                   (!waiting && spin_for_work(&w->spin, any_requests, w))) {
             w->trimmed = false;
             if (session_is_helped(w->session))
                 spin_let_others(&w->spin); /* the helper may need this CPU */
             if (++passes % PASSES_PER_POLL == 0)
                 wait_for_events(w, 0);
-        } else if (waiting || !spin_for_work(&w->spin, any_requests, w)) {
+        } else {
             sleep_until_event(w, waiting);
         }
     }

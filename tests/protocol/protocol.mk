@@ -14,6 +14,7 @@ protocol-tests: $(PROTOCOL_TESTS)
 
 # What it tests is the daemon's.
 $(BUILD)/tests/unit/test_config: $(BUILD)/xen-9pfs/config.o
+$(BUILD)/tests/unit/test_ring_work: $(BUILD)/xen-9pfs/ring.o $(BUILD)/tests/fuzz/xen.o
 
 $(PROTOCOL_TESTS): $(BUILD)/%: $(BUILD)/%.o $(PROTOCOL_TEST_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(PROTOCOL_TEST_LIBS)
