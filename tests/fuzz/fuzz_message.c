@@ -54,10 +54,11 @@ static const Shape shapes[] = {
 
 static void put_number(GByteArray *message, uint64_t value, unsigned n_bytes)
 {
-    for (unsigned i = 0; i < n_bytes; i++) {
-        uint8_t byte = (uint8_t)(value >> (8 * i));
-        g_byte_array_append(message, &byte, 1);
-    }
+    uint8_t bytes[sizeof(value)];
+
+    for (unsigned i = 0; i < n_bytes; i++)
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    g_byte_array_append(message, bytes, n_bytes);
 }
 
 static void put_string(GByteArray *message, const char *text)
@@ -154,11 +155,13 @@ static void put_names(FuzzInput *input, GByteArray *message)
 static void put_data(FuzzInput *input, GByteArray *message)
 {
     unsigned n = fuzz_chance(input, 8) ? fuzz_pick(input, 9000) : fuzz_pick(input, 40);
-    uint8_t byte = (uint8_t)n;
+    guint start;
 
     put_number(message, n, 4);
-    for (unsigned i = 0; i < n; i++)
-        g_byte_array_append(message, &byte, 1);
+    start = message->len;
+    g_byte_array_set_size(message, start + n);
+    if (n > 0)
+        memset(message->data + start, (int)n, n);
 }
 
 static void set_number(GByteArray *message, unsigned at, unsigned n_bytes, size_t size)
