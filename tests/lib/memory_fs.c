@@ -192,8 +192,10 @@ void memory_delete_entry(MemoryFs *fs, Inode *dir, unsigned i)
     g_array_remove_index(dir->entries, i);
     g_free(entry.name);
     entry.inode->n_links--;
-    if (S_ISDIR(entry.inode->mode))
+    if (S_ISDIR(entry.inode->mode)) {
         g_ptr_array_remove(fs->directories, entry.inode);
+        entry.inode->parent = fs->root; /* which outlives who still holds it */
+    }
     memory_touch(dir, true);
     memory_touch(entry.inode, false);
     memory_inode_free_unused(entry.inode);

@@ -13,6 +13,8 @@ enum {
     BLOCK_SIZE = 4096,
     OFFSET_DOT = 1,
     OFFSET_DOTDOT = 2,
+    MAX_FILE_SIZE = 1 << 20,
+    MODE_BITS = 07777,
 };
 
 static MemoryFs *fs_of(const FsNode *node)
@@ -46,6 +48,19 @@ static bool find_name(MemoryFs *fs, const Inode *inode, Inode **dir, unsigned *i
         }
     }
     return false;
+}
+
+static bool is_removed(const MemoryFs *fs, const Inode *dir)
+{
+    return dir != fs->root && dir->n_links == 0;
+}
+
+/* Whether `dir` is `inode` or somewhere below it. */
+static bool is_within(const MemoryFs *fs, const Inode *dir, const Inode *inode)
+{
+    while (dir != inode && dir != fs->root)
+        dir = dir->parent;
+    return dir == inode;
 }
 
 static uint8_t qid_type(mode_t mode)
@@ -223,12 +238,14 @@ static int apply_change(Inode *inode, const FsChange *change)
 {
     if ((change->valid & P9_SETATTR_SIZE) && S_ISDIR(inode->mode))
         return -EISDIR;
+    if ((change->valid & P9_SETATTR_SIZE) && change->size > MAX_FILE_SIZE)
+        return -EFBIG;
     if (change->valid & P9_SETATTR_UID)
         inode->owner.uid = change->uid;
     if (change->valid & P9_SETATTR_GID)
         inode->owner.gid = change->gid;
     if (change->valid & P9_SETATTR_MODE)
-        inode->mode = (inode->mode & S_IFMT) | change->mode;
+        inode->mode = (inode->mode & S_IFMT) | (change->mode & MODE_BITS);
     if (change->valid & P9_SETATTR_SIZE) {
         size_t old = inode->data->len;
         g_byte_array_set_size(inode->data, (guint)change->size);
@@ -321,6 +338,8 @@ static int make(MemoryFs *fs, FsNode *dir, const char *name, mode_t mode, FsOwne
 {
     if (!S_ISDIR(dir->type))
         return -ENOTDIR;
+    if (is_removed(fs, inode_of(dir)))
+        return -ENOENT;
     if (find_entry(inode_of(dir), name) >= 0)
         return -EEXIST;
     *made = memory_inode_new(fs, mode, owner);
@@ -339,7 +358,7 @@ static int memory_create(FsNode *dir, const char *name, int flags, mode_t mode, 
     if (error)
         return error;
     g_mutex_lock(&fs->lock);
-    error = make(fs, dir, name, S_IFREG | mode, owner, &inode);
+    error = make(fs, dir, name, S_IFREG | (mode & MODE_BITS), owner, &inode);
     if (error == -EEXIST && !(flags & O_EXCL)) {
         inode = memory_entry_at(inode_of(dir), (unsigned)find_entry(inode_of(dir), name))->inode;
         error = 0;
@@ -381,7 +400,7 @@ static ssize_t memory_write(FsFile *file, const void *data, size_t size, uint64_
         return error;
     if ((((MemoryFile *)file)->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
-    if (offset > 1 << 30)
+    if (offset > MAX_FILE_SIZE)
         return -EFBIG;
     g_mutex_lock(&fs->lock);
     if (inode->data->len < offset + size) {
@@ -464,7 +483,7 @@ static int make_any(FsNode *dir, MemoryOp op, const char *name, mode_t mode, dev
 
 static int memory_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid)
 {
-    return make_any(dir, MEMORY_MKDIR, name, S_IFDIR | mode, 0, NULL, owner, qid);
+    return make_any(dir, MEMORY_MKDIR, name, S_IFDIR | (mode & MODE_BITS), 0, NULL, owner, qid);
 }
 
 static int memory_mknod(FsNode *dir, const char *name, mode_t mode, dev_t device, FsOwner owner,
@@ -490,10 +509,12 @@ static int memory_link(FsNode *dir, const char *name, FsNode *node)
         return error;
     if (S_ISDIR(node->type))
         return -EPERM;
+    if (!S_ISDIR(dir->type))
+        return -ENOTDIR;
     g_mutex_lock(&fs->lock);
     if (find_entry(inode_of(dir), name) >= 0)
         error = -EEXIST;
-    else if (inode_of(node)->n_links == 0)
+    else if (inode_of(node)->n_links == 0 || is_removed(fs, inode_of(dir)))
         error = -ENOENT;
     else
         memory_add_entry(fs, inode_of(dir), name, inode_of(node));
@@ -539,9 +560,11 @@ static int move(MemoryFs *fs, Inode *old, int from, Inode *new, const char *to)
     Inode *inode;
     int error = 0;
 
-    if (from < 0)
+    if (from < 0 || is_removed(fs, new))
         return -ENOENT;
     inode = memory_entry_at(old, (unsigned)from)->inode;
+    if (is_within(fs, new, inode))
+        return -EINVAL;
     if (replaced >= 0 && memory_entry_at(new, (unsigned)replaced)->inode == inode)
         return 0;
     if (replaced >= 0)
@@ -606,6 +629,8 @@ static int memory_rename(FsNode *node, FsNode *new_dir, const char *new_name)
 
     if (error)
         return error;
+    if (new_dir && !S_ISDIR(new_dir->type))
+        return -ENOTDIR;
     g_mutex_lock(&fs->lock);
     if (!find_name(fs, inode_of(node), &dir, &i))
         error = -ENOENT;

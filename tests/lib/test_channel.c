@@ -34,6 +34,7 @@ struct TestSession {
 
     GMutex lock; /* guards what follows and the channels */
     GCond changed;
+    unsigned n_waiting; /* for a change; to tell them costs a system call */
     bool woken;
     GQueue replies; /* TestReply, oldest first */
 };
@@ -65,6 +66,20 @@ static void delay(const TestSession *ts)
         ts->delay();
 }
 
+/* Called with the lock held, as the next. */
+static void tell_of_change(TestSession *ts)
+{
+    if (ts->n_waiting > 0)
+        g_cond_broadcast(&ts->changed);
+}
+
+static void await_change(TestSession *ts, gint64 until)
+{
+    ts->n_waiting++;
+    g_cond_wait_until(&ts->changed, &ts->lock, until);
+    ts->n_waiting--;
+}
+
 /*
  * The client's side
  */
@@ -74,7 +89,7 @@ void test_publish(TestSession *ts, unsigned channel, const void *bytes, size_t s
     g_mutex_lock(&ts->lock);
     g_byte_array_append(ts->channels[channel].out, bytes, (guint)size);
     ts->woken = true;
-    g_cond_broadcast(&ts->changed);
+    tell_of_change(ts);
     g_mutex_unlock(&ts->lock);
 }
 
@@ -83,7 +98,7 @@ static void set_flag(TestSession *ts, bool *flag, bool value)
     g_mutex_lock(&ts->lock);
     *flag = value;
     ts->woken = true;
-    g_cond_broadcast(&ts->changed);
+    tell_of_change(ts);
     g_mutex_unlock(&ts->lock);
 }
 
@@ -163,7 +178,7 @@ static void publish_pending(TestChannel *c, GQueue *ended)
             record_reply(c, &request->reply);
         g_queue_push_tail(ended, request);
     }
-    g_cond_broadcast(&c->ts->changed);
+    tell_of_change(c->ts);
     g_mutex_unlock(&c->ts->lock);
 }
 
@@ -248,7 +263,7 @@ void test_session_wait(TestSession *ts)
 
     g_mutex_lock(&ts->lock);
     if (!ts->woken)
-        g_cond_wait_until(&ts->changed, &ts->lock, until);
+        await_change(ts, until);
     g_mutex_unlock(&ts->lock);
 }
 
@@ -258,7 +273,7 @@ static void wake(void *context)
 
     g_mutex_lock(&ts->lock);
     ts->woken = true;
-    g_cond_broadcast(&ts->changed);
+    tell_of_change(ts);
     g_mutex_unlock(&ts->lock);
 }
 
@@ -296,8 +311,7 @@ TestReply *test_session_await(TestSession *ts, unsigned channel, int tag, unsign
                 break;
         }
         if (!is_reader || !ts->woken)
-            g_cond_wait_until(&ts->changed, &ts->lock,
-                              g_get_monotonic_time() + G_TIME_SPAN_MILLISECOND);
+            await_change(ts, g_get_monotonic_time() + G_TIME_SPAN_MILLISECOND);
     }
     g_mutex_unlock(&ts->lock);
     return reply;
