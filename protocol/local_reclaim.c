@@ -122,7 +122,7 @@ static bool is_candidate(const FsNode *node, const Candidate *c)
 {
     FsAttr attr;
 
-    return S_ISREG(node->type) && local_statx(local_fd(node), "", false, &attr) == 0 &&
+    return local_statx(local_fd(node), "", false, &attr) == 0 &&
            attr.stx_ino == c->inode && local_attr_device(&attr) == c->device &&
            compare_times(&attr.stx_mtime, &c->mtime) == 0;
 }
@@ -143,28 +143,32 @@ static void empty_file(FsNode *node)
 typedef enum Outcome {
     OUTCOME_ROOM,    /* there is more room now, or enough */
     OUTCOME_MOVED,   /* the file is not where it was */
-    OUTCOME_NOTHING, /* it cannot be deleted; or nothing can */
+    OUTCOME_CHANGED, /* it is there, but in use, or no longer as it was */
+    OUTCOME_REFUSED, /* it is as it was and cannot be deleted: nor could it after another count */
+    OUTCOME_NOTHING, /* nothing can be deleted */
 } Outcome;
 
 /* Deletes `name`, with its directory's order held, if it is still the candidate and not open. Who
- * opens it from here on opens a file that was deleted before. */
-static bool delete_name(FsNode *dir, const char *name, const Candidate *c)
+ * opens it from here on opens a file that was deleted before. To guests of the mapped models it may be
+ * no regular file; then it stays. */
+static Outcome delete_name(FsNode *dir, const char *name, const Candidate *c)
 {
     LocalName at = {local_fd(dir), name};
     int fd = local_open_name(at.dir_fd, name, false);
-    bool deleted = false;
+    Outcome outcome = OUTCOME_REFUSED;
     FsNode *node;
 
     if (fd < 0 || local_node_new(local_fs(dir), fd, &at, false, &node, NULL) != 0)
-        return false;
-    if (is_candidate(node, c) && !quota_is_held(quota_of(dir), c->device, c->inode) &&
-        local_unlinkat(dir, name, false) == 0) {
-        deleted = true;
+        return outcome;
+    if (!is_candidate(node, c) || quota_is_held(quota_of(dir), c->device, c->inode)) {
+        outcome = OUTCOME_CHANGED;
+    } else if (S_ISREG(node->type) && local_unlinkat(dir, name, false) == 0) {
+        outcome = OUTCOME_ROOM;
         if (local_quota_settle_removed(node))
             empty_file(node);
     }
     fs_node_unref(node);
-    return deleted;
+    return outcome;
 }
 
 /* Whether `name` is still the file that was counted, whatever was done to it. */
@@ -182,7 +186,7 @@ static Outcome delete_in_order(FsNode *dir, const char *name, const Candidate *c
 
     lock_order(dir);
     if (is_there(dir, name, c))
-        outcome = delete_name(dir, name, c) ? OUTCOME_ROOM : OUTCOME_NOTHING;
+        outcome = delete_name(dir, name, c);
     local_quota_settle(dir);
     unlock_order(dir);
     return outcome;
@@ -210,7 +214,7 @@ static Outcome delete_candidate(LocalFs *fs, const Candidate *c)
         log_deletion(fs, c);
     else if (!quota_has(fs->quota->quota, c->device, c->inode))
         outcome = OUTCOME_NOTHING; /* the guest has removed it */
-    else
+    else if (outcome != OUTCOME_REFUSED)
         quota_note_change(fs->quota->quota);
     return outcome;
 }

@@ -22,6 +22,7 @@ void share_limit(Share *s, QuotaOptions limits)
 {
     ExportOptions options = export_default_options;
 
+    options.model = s->model;
     options.quota = limits;
     share_reopen(s, &options);
     quota_set_recount_age(share_quota(s), RECOUNT_MSEC, RECOUNT_FACTOR);

@@ -240,6 +240,24 @@ static void test_nothing_else_is_deleted(Share *s, gconstpointer unused)
     g_assert_true(g_file_test(secret, G_FILE_TEST_IS_REGULAR));
 }
 
+/* What the mapped models keep in regular files, but is something else to the guest, stays; nobody looks
+ * for room again and again where there is none. */
+static void test_mapped_links_stay(Share *s, gconstpointer unused)
+{
+    char target[4096];
+
+    (void)unused;
+    g_assert_cmpint(client_symlink(&s->client, SHARE_ROOT, "a", "x", SHARE_GID), ==, 0);
+    g_assert_cmpint(client_mknod(&s->client, SHARE_ROOT, "b", S_IFIFO | 0644, 0, 0, SHARE_GID), ==, 0);
+    share_limit(s, (QuotaOptions){.max_files = 2, .auto_delete = true});
+    g_assert_cmpint(client_mkdir(&s->client, SHARE_ROOT, "c", 0700, SHARE_GID), ==, -ENOSPC);
+    g_assert_cmpint(client_symlink(&s->client, SHARE_ROOT, "d", "y", SHARE_GID), ==, -ENOSPC);
+    g_assert_cmpint(client_walk(&s->client, SHARE_ROOT, 1, "a", NULL, NULL), ==, 0);
+    g_assert_cmpint(client_readlink(&s->client, 1, target), ==, 0);
+    g_assert_cmpstr(target, ==, "x");
+    g_assert_true(exists(s, "b"));
+}
+
 /* A directory on the way was replaced by a link that leads out: the file there is another one. Once
  * that is counted, there is room. */
 static void test_replaced_directory(Share *s, gconstpointer unused)
@@ -321,6 +339,10 @@ int main(int argc, char **argv)
     share_add_test("/quota-delete/endless-writing", test_endless_writing);
     share_add_test("/quota-delete/hard-links", test_hard_links);
     share_add_test("/quota-delete/nothing-else", test_nothing_else_is_deleted);
+    share_add_test_with_model("/quota-delete/mapped-links-stay", MODEL_MAPPED_XATTR,
+                              test_mapped_links_stay);
+    share_add_test_with_model("/quota-delete/mapped-links-stay", MODEL_MAPPED_FILE,
+                              test_mapped_links_stay);
     share_add_test("/quota-delete/replaced-directory", test_replaced_directory);
     share_add_test("/quota-delete/impossible-claims", test_impossible_claims_delete_nothing);
     share_add_test_on("/quota-delete/more-than-remembered", "memory",
