@@ -5,6 +5,8 @@
  * A target is one function, fuzz_one(), that takes any bytes and must come back without a sanitizer's
  * report or a failed assertion. The bytes are a source of decisions, not messages: a target builds
  * mostly valid messages from them, so that chance reaches what is behind the checks, and spoils some.
+ * One input is one execution: some messages for the codec, a conversation for the session, the life of a
+ * frontend for the rings.
  *
  * The same targets run in two ways: linked with standalone.c, for the test suite, over the corpus and
  * random inputs; and with libFuzzer, which looks for inputs that execute new lines (`make fuzz`).
@@ -16,6 +18,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* A target may do as it likes with the descriptors below, standard ones excepted. */
+enum { FUZZ_FIRST_FD = 1000 };
 
 /* The bytes that decide. Behind the last one everything is 0. */
 typedef struct FuzzInput {
