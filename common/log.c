@@ -252,17 +252,19 @@ void log_limit_deinit(LogLimit *limit)
 static bool log_limit_take(LogLimit *limit, unsigned *left_out)
 {
     int64_t now = g_get_monotonic_time() / G_USEC_PER_SEC;
+    int64_t seconds = limit->seconds ? limit->seconds : LOG_LIMIT_SECONDS;
+    unsigned burst = limit->burst ? limit->burst : LOG_LIMIT_BURST;
     bool allowed;
 
     pthread_mutex_lock(&limit->lock);
     *left_out = 0;
-    if (limit->window_start == 0 || now - limit->window_start >= LOG_LIMIT_SECONDS) {
+    if (limit->window_start == 0 || now - limit->window_start >= seconds) {
         *left_out = limit->left_out;
         limit->window_start = now;
         limit->in_window = 0;
         limit->left_out = 0;
     }
-    allowed = limit->in_window < LOG_LIMIT_BURST;
+    allowed = limit->in_window < burst;
     if (allowed)
         limit->in_window++;
     else

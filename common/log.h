@@ -36,6 +36,8 @@ typedef struct LogLimit {
     int64_t window_start; /* monotonic seconds; 0: never used */
     unsigned in_window;
     unsigned left_out;
+    unsigned burst;   /* other than LOG_LIMIT_BURST, or 0 */
+    unsigned seconds; /* other than LOG_LIMIT_SECONDS, or 0 */
 } LogLimit;
 
 enum { LOG_LIMIT_BURST = 5, LOG_LIMIT_SECONDS = 60 };

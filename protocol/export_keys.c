@@ -8,40 +8,67 @@
 
 #define MEBIBYTE (1024u * 1024u)
 
-#define RATE(name, field, what)                                                        \
-    {name, EXPORT_KEY_RATE, offsetof(ExportOptions, throttle.field), false, what},     \
-    {                                                                                  \
-        name "-max", EXPORT_KEY_BURST, offsetof(ExportOptions, throttle.field), false, \
-            "how many of them at once, after a pause"                                  \
+#define KEY(name_, kind_, field_, what)                                                      \
+    {                                                                                        \
+        .name = name_, .kind = EXPORT_KEY_##kind_, .field = offsetof(ExportOptions, field_), \
+        .help = what                                                                         \
+    }
+
+/* One that libxl writes in any case. */
+#define XL_KEY(name_, kind_, field_, what)                                                   \
+    {                                                                                        \
+        .name = name_, .kind = EXPORT_KEY_##kind_, .field = offsetof(ExportOptions, field_), \
+        .zero_says_nothing = true, .help = what                                              \
+    }
+
+#define RATE(name, field, what)            \
+    KEY(name, RATE, throttle.field, what), \
+        KEY(name "-max", BURST, throttle.field, "how many of them at once, after a pause")
+
+#define LIMIT(name_, kind_, field_, least_, most_, what)                                \
+    {                                                                                   \
+        .name = name_, .kind = EXPORT_KEY_##kind_,                                      \
+        .field = offsetof(ExportOptions, limits.field_), .help = what, .least = least_, \
+        .most = most_                                                                   \
     }
 
 const ExportKey export_keys[] = {
-    {"readonly", EXPORT_KEY_SWITCH, offsetof(ExportOptions, readonly), false,
-     "guests cannot change anything"},
-    {"fmode", EXPORT_KEY_MODE, offsetof(ExportOptions, fmode), false,
-     "permissions of files that mapped models make (0600)"},
-    {"dmode", EXPORT_KEY_MODE, offsetof(ExportOptions, dmode), false,
-     "permissions of directories that mapped models make (0700)"},
-    {"multidevs", EXPORT_KEY_MULTIDEVS, offsetof(ExportOptions, multidevs), false,
-     "other file systems mounted below: remap, forbid or warn"},
-    {"map-users", EXPORT_KEY_IDS, offsetof(ExportOptions, users), false,
-     "GUEST:HOST;... which user ids of the guest are which here"},
-    {"map-groups", EXPORT_KEY_IDS, offsetof(ExportOptions, groups), false,
-     "GUEST:HOST;... the same for groups"},
+    KEY("readonly", SWITCH, readonly, "guests cannot change anything"),
+    KEY("fmode", MODE, fmode, "permissions of files that mapped models make (0600)"),
+    KEY("dmode", MODE, dmode, "permissions of directories that mapped models make (0700)"),
+    KEY("multidevs", MULTIDEVS, multidevs,
+        "other file systems mounted below: remap, forbid or warn"),
+    KEY("map-users", IDS, users, "GUEST:HOST;... which user ids of the guest are which here"),
+    KEY("map-groups", IDS, groups, "GUEST:HOST;... the same for groups"),
     RATE("throttling.bps-total", bytes_total, "bytes per second, read and written"),
     RATE("throttling.bps-read", bytes_read, "bytes per second, read"),
     RATE("throttling.bps-write", bytes_write, "bytes per second, written"),
     RATE("throttling.iops-total", ops_total, "reads and writes per second"),
     RATE("throttling.iops-read", ops_read, "reads per second"),
     RATE("throttling.iops-write", ops_write, "writes per second"),
-    {"max-files", EXPORT_KEY_NUMBER, offsetof(ExportOptions, quota.max_files), true,
-     "how many files there may be"},
-    {"max-space", EXPORT_KEY_MEBIBYTES, offsetof(ExportOptions, quota.max_space), true,
-     "how many MiB they may take"},
-    {"max-open-files", EXPORT_KEY_NUMBER_32, offsetof(ExportOptions, quota.max_open_files), true,
-     "how many files may be open at a time"},
-    {"auto-delete", EXPORT_KEY_SWITCH, offsetof(ExportOptions, quota.auto_delete), true,
-     "the oldest files make room for new ones"},
+    XL_KEY("max-files", NUMBER, quota.max_files, "how many files there may be"),
+    XL_KEY("max-space", MEBIBYTES, quota.max_space, "how many MiB they may take"),
+    XL_KEY("max-open-files", NUMBER_32, quota.max_open_files,
+           "how many files may be open at a time"),
+    XL_KEY("auto-delete", SWITCH, quota.auto_delete, "the oldest files make room for new ones"),
+    LIMIT("max-fids", LIMIT, max_fids, 16, 16 * 1024 * 1024, "how many fids a guest may have"),
+    LIMIT("max-descriptors", LIMIT, max_descriptors, 64, 16 * 1024 * 1024,
+          "how many files are held at a time"),
+    LIMIT("max-request-memory", LIMIT_MEBIBYTES, max_inflight, 8, 64 * 1024,
+          "MiB of memory for requests in flight"),
+    LIMIT("max-threads", LIMIT, max_threads, 1, 1024, "how many requests are worked on at once"),
+    LIMIT("max-spare-threads", LIMIT, max_spare_threads, 0, 1024,
+          "how many more, in the place of those that hang"),
+    LIMIT("max-xattrs", LIMIT, max_xattrs, 1, 1024 * 1024,
+          "how many attributes may be read or written at a time"),
+    LIMIT("max-xattr-memory", LIMIT_MEBIBYTES, max_xattr_bytes, 1, 64 * 1024,
+          "MiB of memory for them"),
+    LIMIT("max-lock-owners", LIMIT, max_lock_owners, 1, 1024 * 1024,
+          "how many owners of locks there may be"),
+    LIMIT("max-locks", LIMIT, max_lock_ranges, 2, 16 * 1024 * 1024,
+          "how many byte ranges may be locked"),
+    LIMIT("max-waiting-locks", LIMIT, max_lock_waits, 0, 16 * 1024,
+          "how many locks may be waited for"),
     {.name = NULL},
 };
 
@@ -153,20 +180,45 @@ static bool set_number_32(const char *text, uint32_t *value)
     return true;
 }
 
-static const char *describe_kind(ExportKeyKind kind)
+/* A limit, counted in units of `unit`. */
+static bool parse_limit(const ExportKey *key, const char *text, uint64_t unit, uint64_t *value)
 {
-    switch (kind) {
+    guint64 number;
+
+    if (!g_ascii_string_to_unsigned(text, 10, key->least, key->most, &number, NULL))
+        return false;
+    *value = number * unit;
+    return true;
+}
+
+static bool set_limit(const ExportKey *key, const char *text, uint32_t *value)
+{
+    uint64_t number;
+
+    if (!parse_limit(key, text, 1, &number))
+        return false;
+    *value = (uint32_t)number;
+    return true;
+}
+
+/* What would be a value of `key`: a new string. */
+static char *describe_value(const ExportKey *key)
+{
+    switch (key->kind) {
     case EXPORT_KEY_SWITCH:
-        return "give on or off";
+        return g_strdup("give on or off");
     case EXPORT_KEY_MODE:
-        return "give octal permissions from 0 to 0777";
+        return g_strdup("give octal permissions from 0 to 0777");
     case EXPORT_KEY_MULTIDEVS:
-        return "give remap, forbid or warn";
+        return g_strdup("give remap, forbid or warn");
     case EXPORT_KEY_RATE:
     case EXPORT_KEY_BURST:
-        return "give a number, which may end in K, M, G or T; 0 for no limit";
+        return g_strdup("give a number, which may end in K, M, G or T; 0 for no limit");
+    case EXPORT_KEY_LIMIT:
+    case EXPORT_KEY_LIMIT_MEBIBYTES:
+        return g_strdup_printf("give a whole number from %u to %u", key->least, key->most);
     default:
-        return "give a whole number, 0 for no limit";
+        return g_strdup("give a whole number, 0 for no limit");
     }
 }
 
@@ -204,9 +256,15 @@ bool export_key_set(const ExportKey *key, const char *text, ExportOptions *optio
     case EXPORT_KEY_MEBIBYTES:
         set = parse_number(text, MEBIBYTE, INT64_MAX, field);
         break;
+    case EXPORT_KEY_LIMIT:
+        set = set_limit(key, text, field);
+        break;
+    case EXPORT_KEY_LIMIT_MEBIBYTES:
+        set = parse_limit(key, text, MEBIBYTE, field);
+        break;
     }
     if (!set && !*right)
-        *right = g_strdup(describe_kind(key->kind));
+        *right = describe_value(key);
     return set;
 }
 
@@ -228,8 +286,10 @@ char *export_key_format(const ExportKey *key, const ExportOptions *options)
     case EXPORT_KEY_BURST:
         return g_strdup_printf("%" PRIu64, ((const ThrottleRate *)field)->burst);
     case EXPORT_KEY_NUMBER_32:
+    case EXPORT_KEY_LIMIT:
         return g_strdup_printf("%" PRIu32, *(const uint32_t *)field);
     case EXPORT_KEY_MEBIBYTES:
+    case EXPORT_KEY_LIMIT_MEBIBYTES:
         return g_strdup_printf("%" PRIu64, *(const uint64_t *)field / MEBIBYTE);
     default:
         return g_strdup_printf("%" PRIu64, *(const uint64_t *)field);

@@ -22,6 +22,8 @@ typedef enum ExportKeyKind {
     EXPORT_KEY_NUMBER,    /* uint64_t */
     EXPORT_KEY_NUMBER_32, /* uint32_t */
     EXPORT_KEY_MEBIBYTES, /* uint64_t: in bytes */
+    EXPORT_KEY_LIMIT,     /* uint32_t: from `least` to `most` */
+    EXPORT_KEY_LIMIT_MEBIBYTES, /* uint64_t: in bytes; likewise */
 } ExportKeyKind;
 
 typedef struct ExportKey {
@@ -30,6 +32,7 @@ typedef struct ExportKey {
     size_t field;           /* its offset in ExportOptions */
     bool zero_says_nothing; /* in xenstore, where libxl writes it for want of anything else */
     const char *help;
+    uint32_t least, most; /* of a limit, in its unit */
 } ExportKey;
 
 /* All there are. A rate comes before its burst, and whoever sets several keeps to this order. The

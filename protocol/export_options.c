@@ -9,6 +9,7 @@ const ExportOptions export_default_options = {
     .model = MODEL_NONE,
     .fmode = EXPORT_DEFAULT_FMODE,
     .dmode = EXPORT_DEFAULT_DMODE,
+    .limits = DEVICE_DEFAULT_LIMITS,
 };
 
 /* The first name of a model is the one that it is called by. */

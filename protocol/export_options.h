@@ -2,7 +2,7 @@
 /*
  * Export options: how one export is to be served, beside its path. Plain data without pointers: the
  * supervisor puts it together and hands it to the worker as it is. Zeroed before it is filled in, so
- * that all zeros means "nothing special" for every field but the modes.
+ * that all zeros means "nothing special" for every field but the modes and the limits.
  */
 #ifndef PROTOCOL_EXPORT_OPTIONS_H
 #define PROTOCOL_EXPORT_OPTIONS_H
@@ -63,6 +63,28 @@ typedef struct QuotaOptions {
     bool auto_delete;        /* at a limit, the oldest files that are not open make room */
 } QuotaOptions;
 
+/* What one device may take of this host; see limits.h. */
+typedef struct DeviceLimits {
+    uint32_t max_fids;
+    uint32_t max_descriptors;   /* of files, fids' and open ones'; never more than the process may have */
+    uint64_t max_inflight;      /* bytes of memory for requests that are not published yet */
+    uint32_t max_threads;
+    uint32_t max_spare_threads; /* in the place of threads that hang in a system call */
+    uint32_t max_xattrs;        /* fids that stand for an extended attribute */
+    uint64_t max_xattr_bytes;   /* of their values */
+    uint32_t max_lock_owners;   /* counted for each file */
+    uint32_t max_lock_ranges;
+    uint32_t max_lock_waits;    /* Tlocks that wait */
+} DeviceLimits;
+
+#define DEVICE_DEFAULT_LIMITS                                                           \
+    {                                                                                   \
+        .max_fids = 1024 * 1024, .max_descriptors = 128 * 1024,                         \
+        .max_inflight = 64 * 1024 * 1024, .max_threads = 16, .max_spare_threads = 48,   \
+        .max_xattrs = 1024, .max_xattr_bytes = 16 * 1024 * 1024,                        \
+        .max_lock_owners = 4096, .max_lock_ranges = 64 * 1024, .max_lock_waits = 1024,  \
+    }
+
 typedef struct ExportOptions {
     SecurityModel model;
     bool readonly;
@@ -73,6 +95,7 @@ typedef struct ExportOptions {
     IdMap groups;
     ThrottleOptions throttle;
     QuotaOptions quota;
+    DeviceLimits limits;
 } ExportOptions;
 
 enum {
@@ -80,7 +103,7 @@ enum {
     EXPORT_DEFAULT_DMODE = 0700,
 };
 
-/* Model none, the default modes, nothing else. */
+/* Model none, the default modes and limits, nothing else. */
 extern const ExportOptions export_default_options;
 
 /* The model called `name`. Returns false when there is none. */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "protocol/dir_stream.h"
+#include "protocol/limits.h"
 #include "protocol/lock.h"
 
 enum {
@@ -213,6 +214,8 @@ int fid_table_put(FidTable *table, uint32_t id, Fid *expected, Fid *fid)
         shard_set(shard, id, fid_ref(fid));
     }
     pthread_mutex_unlock(&shard->lock);
+    if (error == -ENFILE)
+        limit_reached(LIMIT_FIDS, table->max_fids);
     if (replaces)
         fid_unref(expected); /* the last reference must not go under the lock */
     return error;

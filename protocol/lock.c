@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "protocol/interrupt.h"
+#include "protocol/limits.h"
 
 #define RANGE_END ((uint64_t)INT64_MAX)
 
@@ -45,6 +46,7 @@ struct LockTable {
     GHashTable *files; /* path -> LockFile */
     unsigned n_owners;
     unsigned n_ranges; /* also read without the mutex */
+    unsigned n_notes;  /* fids that owners have noted */
 };
 
 /*
@@ -185,6 +187,7 @@ static void free_owner(LockTable *t, Owner *owner)
 
     t->n_owners--;
     change_n_ranges(t, -owner->ranges->len);
+    t->n_notes -= g_hash_table_size(owner->fids);
     g_ptr_array_remove_fast(file->owners, owner);
     if (file->owners->len == 0) {
         g_hash_table_remove(t->files, &file->path);
@@ -217,6 +220,7 @@ static void unlock_all(LockTable *t, Owner *owner)
     if (owner->n_waits > 0)
         try_lock(owner->description, &all);
     set_range(t, owner, range_of(&all));
+    t->n_notes -= g_hash_table_size(owner->fids);
     g_hash_table_remove_all(owner->fids);
     free_if_idle(t, owner);
 }
@@ -279,6 +283,8 @@ static int place_description(LockTable *t, const Lock *lock, FsFile *description
     *owner = find_owner(t, lock);
     if (*owner && !suits(*owner, lock->range.type))
         return upgrade_owner(*owner, description);
+    if (!*owner && full)
+        limit_reached(LIMIT_LOCK_OWNERS, t->limits.max_owners);
     if (*owner || full) {
         fs_file_unref(description);
         return *owner ? 0 : -ENOLCK;
@@ -354,9 +360,16 @@ static int unlock(LockTable *t, const Lock *lock)
 
 static void note_fid(LockTable *t, Owner *owner, Fid *fid)
 {
-    g_hash_table_add(owner->fids, fid);
+    if (g_hash_table_add(owner->fids, fid))
+        t->n_notes++;
     fid->lock_file = owner->file->path;
     g_atomic_pointer_set(&fid->locks, t);
+}
+
+/* A range that is put into another makes two more. The fids of an owner take memory, too. */
+static bool is_full(const LockTable *t)
+{
+    return t->n_ranges + 2 > t->limits.max_ranges || t->n_notes >= t->limits.max_ranges;
 }
 
 static int take(LockTable *t, Owner *owner, Fid *fid, const Lock *lock)
@@ -364,8 +377,10 @@ static int take(LockTable *t, Owner *owner, Fid *fid, const Lock *lock)
     bool had_locks = owner->ranges->len > 0;
     int error;
 
-    if (t->n_ranges + 2 > t->limits.max_ranges) /* one that is put into another makes two more */
+    if (is_full(t)) {
+        limit_reached(LIMIT_LOCK_RANGES, t->limits.max_ranges);
         return -ENOLCK;
+    }
     error = try_lock(owner->description, &lock->range);
     if (error)
         return error;
@@ -479,7 +494,10 @@ void lock_table_forget_fid(LockTable *t, Fid *fid)
     for (unsigned i = file ? file->owners->len : 0; i-- > 0;) {
         Owner *owner = g_ptr_array_index(file->owners, i);
 
-        if (!g_hash_table_remove(owner->fids, fid) || g_hash_table_size(owner->fids) > 0)
+        if (!g_hash_table_remove(owner->fids, fid))
+            continue;
+        t->n_notes--;
+        if (g_hash_table_size(owner->fids) > 0)
             continue;
         unlock_all(t, owner); /* with the last owner the file goes, too */
         t->released(t->context);

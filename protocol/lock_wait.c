@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "protocol/limits.h"
 #include "protocol/ops.h"
 
 enum {
@@ -194,9 +195,11 @@ static bool start(LockWaits *waits)
 bool lock_waits_add(LockWaits *waits, Request *request, const Lock *lock)
 {
     Waiter *w = NULL;
+    bool full;
 
     pthread_mutex_lock(&waits->mutex);
-    if ((unsigned)g_atomic_int_get(&waits->count) < waits->max_waits && start(waits)) {
+    full = (unsigned)g_atomic_int_get(&waits->count) >= waits->max_waits;
+    if (!full && start(waits)) {
         w = g_new0(Waiter, 1);
         w->request = request;
         w->lock = *lock;
@@ -208,6 +211,8 @@ bool lock_waits_add(LockWaits *waits, Request *request, const Lock *lock)
         pthread_cond_signal(&waits->changed);
     }
     pthread_mutex_unlock(&waits->mutex);
+    if (full)
+        limit_reached(LIMIT_LOCK_WAITS, waits->max_waits);
     return w != NULL;
 }
 

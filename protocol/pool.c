@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "protocol/interrupt.h"
+#include "protocol/limits.h"
 
 enum {
     IDLE_SECONDS = 10,
@@ -248,6 +249,8 @@ static int64_t start_spare_threads(Pool *pool, int64_t now)
 
     for (unsigned n = pool->n_idle; n < pool->n_queued && pool->n_threads < limit; n++)
         start_thread(pool);
+    if (pool->n_queued > 0 && pool->n_threads == pool->max_threads + pool->max_spare)
+        limit_reached(LIMIT_THREADS, pool->max_spare);
     return may_need_spare(pool) ? now + LOOK_FOR_STUCK_USEC : INT64_MAX;
 }
 

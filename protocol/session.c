@@ -9,6 +9,7 @@
 #include "protocol/describe.h"
 #include "protocol/events.h"
 #include "protocol/id_map.h"
+#include "protocol/limits.h"
 #include "protocol/ops.h"
 
 enum {
@@ -22,14 +23,7 @@ enum {
 G_STATIC_ASSERT(sizeof(Request) <= BUFFER_MIN);
 
 const SessionLimits session_default_limits = {
-    .max_fids = 1024 * 1024,
-    .max_threads = 16,
-    .max_spare_threads = 48,
-    .max_inflight = 64 * 1024 * 1024,
-    .max_xattrs = 1024,
-    .max_xattr_bytes = 16 * 1024 * 1024,
-    .locks = {.max_owners = 4096, .max_ranges = 64 * 1024},
-    .max_lock_waits = 1024,
+    .device = DEVICE_DEFAULT_LIMITS,
     .max_lock_wait_msec = 10 * 1000,
     .throttle_clock = g_get_monotonic_time,
 };
@@ -46,20 +40,22 @@ static void lock_released(void *context)
 Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *limits,
                      void (*wake)(void *), void *context)
 {
+    const LockLimits lock_limits = {.max_owners = limits->device.max_lock_owners,
+                                    .max_ranges = limits->device.max_lock_ranges};
     Session *session = g_new0(Session, 1);
 
     assert(id_map_validate(&options->users) < 0 && id_map_validate(&options->groups) < 0);
     session->fs = fs;
     session->options = *options;
     session->limits = *limits;
-    session->pool = pool_new(limits->max_threads, limits->max_spare_threads);
+    session->pool = pool_new(limits->device.max_threads, limits->device.max_spare_threads);
     session->buffers = buffer_pool_new(KEPT_BUFFERS);
-    session->state.fids = fid_table_new(limits->max_fids);
-    session->xattrs.max_count = limits->max_xattrs;
-    session->xattrs.max_bytes = limits->max_xattr_bytes;
-    session->locks = lock_table_new(session->state.fids, limits->locks, lock_released, session);
+    session->state.fids = fid_table_new(limits->device.max_fids);
+    session->xattrs.max_count = limits->device.max_xattrs;
+    session->xattrs.max_bytes = limits->device.max_xattr_bytes;
+    session->locks = lock_table_new(session->state.fids, lock_limits, lock_released, session);
     session->lock_waits =
-        lock_waits_new(session->locks, limits->max_lock_waits, limits->max_lock_wait_msec);
+        lock_waits_new(session->locks, limits->device.max_lock_waits, limits->max_lock_wait_msec);
     session->throttle = throttle_waits_new(&options->throttle, limits->throttle_clock);
     tracers_init(&session->tracers);
     tag_table_init(&session->tags);
@@ -72,7 +68,6 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     session->released_end = &session->released;
     log_limit_init(&session->malformed_limit);
     log_limit_init(&session->reuse_limit);
-    log_limit_init(&session->memory_limit);
     session->max_helped = MIN((gint)g_get_num_processors() - 1, MAX_HELPED);
     session->wake = wake;
     session->wake_context = context;
@@ -132,7 +127,7 @@ static bool may_use_reserve(uint8_t type, uint32_t size)
  * that some memory must always be left for those. */
 static size_t limit_for_type(const Session *session, uint8_t type)
 {
-    size_t max = session->limits.max_inflight;
+    size_t max = session->limits.device.max_inflight;
 
     return type == P9_TFLUSH ? max / 2 : max;
 }
@@ -241,9 +236,7 @@ Request *session_admit(Session *session, Channel *channel, const uint8_t *peeked
     if (!charge_or_starve(session, charge, limit_for_type(session, header[4]))) {
         reserved = may_use_reserve(header[4], size) && take_reserve(session);
         if (!reserved) {
-            log_limited(&session->memory_limit, LOG_INFO,
-                        "%zu bytes of requests in flight: no more are taken until some are done",
-                        session->limits.max_inflight);
+            limit_reached(LIMIT_REQUEST_MEMORY, session->limits.device.max_inflight);
             return NULL;
         }
     }
@@ -819,7 +812,7 @@ void session_reset(Session *session, Request *keep)
     }
     flush_forget_all(session);
     pthread_mutex_lock(&session->state_lock);
-    session->state.fids = fid_table_new(session->limits.max_fids);
+    session->state.fids = fid_table_new(session->limits.device.max_fids);
     pthread_mutex_unlock(&session->state_lock);
     lock_table_reset(session->locks, session->state.fids);
     drop_all_fids(session, old);
@@ -861,6 +854,5 @@ void session_free(Session *session)
     pthread_mutex_destroy(&session->released_lock);
     log_limit_deinit(&session->malformed_limit);
     log_limit_deinit(&session->reuse_limit);
-    log_limit_deinit(&session->memory_limit);
     g_free(session);
 }

@@ -55,15 +55,8 @@ struct Channel {
 };
 
 typedef struct SessionLimits {
-    unsigned max_fids;
-    unsigned max_threads;
-    unsigned max_spare_threads; /* in the place of threads that hang in a system call */
-    size_t max_inflight;        /* bytes of memory for requests that are not published yet */
-    unsigned max_xattrs;        /* fids that stand for an extended attribute */
-    size_t max_xattr_bytes;
-    LockLimits locks;
-    unsigned max_lock_waits;     /* Tlocks that wait; more are answered "blocked" at once */
-    unsigned max_lock_wait_msec; /* how long one waits */
+    DeviceLimits device;
+    unsigned max_lock_wait_msec; /* how long a Tlock waits */
 
     int64_t (*throttle_clock)(void); /* monotonic microseconds; tests have their own */
 } SessionLimits;
@@ -118,7 +111,6 @@ struct Session {
 
     LogLimit malformed_limit;
     LogLimit reuse_limit;
-    LogLimit memory_limit;
 };
 
 /* A new session over `fs`, without channels. `wake` must make the reader call session_tend() soon,

@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 
 #include "protocol/id_xattr.h"
+#include "protocol/limits.h"
 
 struct Xattr {
     XattrQuota *quota;
@@ -29,6 +30,15 @@ static bool charge_quota(XattrQuota *quota, size_t size)
     return count < quota->max_count && bytes + size <= quota->max_bytes;
 }
 
+/* Says which of the two is used up. */
+static void report_quota(XattrQuota *quota)
+{
+    if ((unsigned)g_atomic_int_get(&quota->count) > quota->max_count)
+        limit_reached(LIMIT_XATTRS, quota->max_count);
+    else
+        limit_reached(LIMIT_XATTR_MEMORY, quota->max_bytes);
+}
+
 static void uncharge_quota(XattrQuota *quota, size_t size)
 {
     g_atomic_int_add(&quota->count, -1);
@@ -40,6 +50,7 @@ static int new_xattr(XattrQuota *quota, size_t size, Xattr **xattr)
     Xattr *x;
 
     if (!charge_quota(quota, size)) {
+        report_quota(quota);
         uncharge_quota(quota, size);
         return -ENOSPC;
     }

@@ -43,7 +43,7 @@
 #include "protocol/export_options.h"
 
 enum {
-    LINK_VERSION = 4,
+    LINK_VERSION = 5,
     LINK_OLDEST = 4,
     LINK_LISTEN_FD = 3,
     LINK_MAX_RINGS = 8,

@@ -31,8 +31,8 @@ Scene *scene_new(FsClass class, unsigned n_channels, unsigned max_threads)
 {
     SessionLimits limits = session_default_limits;
 
-    limits.max_threads = max_threads;
-    limits.max_spare_threads = 0; /* none comes on a busy machine */
+    limits.device.max_threads = max_threads;
+    limits.device.max_spare_threads = 0; /* none comes on a busy machine */
     return scene_new_with_limits(class, n_channels, &limits);
 }
 

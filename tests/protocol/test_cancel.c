@@ -459,8 +459,8 @@ static void test_threads_that_are_stuck(void)
     SessionLimits limits = session_default_limits;
     g_autoptr(HungShare) h = NULL;
 
-    limits.max_threads = THREADS;
-    limits.max_spare_threads = SPARE;
+    limits.device.max_threads = THREADS;
+    limits.device.max_spare_threads = SPARE;
     h = hung_share_new(&limits);
     if (!h)
         return;

@@ -293,7 +293,7 @@ static void test_stop_with_unread_requests(void)
 
 static void test_flush_when_memory_is_full(void)
 {
-    SessionLimits limits = {.max_fids = 100, .max_threads = 4, .max_inflight = 40 * 1024};
+    SessionLimits limits = {.device = {.max_fids = 100, .max_threads = 4, .max_inflight = 40 * 1024}};
     g_autoptr(Scene) s = scene_new_with_limits(FS_LOCAL, 2, &limits);
     unsigned n_blocked = 0;
 
@@ -301,8 +301,8 @@ static void test_flush_when_memory_is_full(void)
     for (uint16_t tag = 100; tag < 120; tag++)
         scene_send_write(s, 0, tag);
     test_session_step(s->ts);
-    memory_fs_await_blocked(s->fs, MEMORY_WRITE, limits.max_threads);
-    n_blocked = limits.max_threads;
+    memory_fs_await_blocked(s->fs, MEMORY_WRITE, limits.device.max_threads);
+    n_blocked = limits.device.max_threads;
     scene_expect_nothing(s);
 
     scene_send_flush(s, 1, 6, 100); /* runs */

@@ -213,7 +213,7 @@ static void test_rflush_waits(void)
 static void test_others_go_on(void)
 {
     g_autoptr(Disk) d = disk_new();
-    unsigned n = session_default_limits.max_threads;
+    unsigned n = session_default_limits.device.max_threads;
     ClientAttr attr;
 
     if (!d)

@@ -279,8 +279,9 @@ static void test_limits(Share *s, gconstpointer unused)
     Client *c = &s->client;
 
     (void)unused;
-    limits.locks = (LockLimits){.max_owners = 3, .max_ranges = 6};
-    limits.max_lock_waits = 1;
+    limits.device.max_lock_owners = 3;
+    limits.device.max_lock_ranges = 6;
+    limits.device.max_lock_waits = 1;
     share_begin_locks_with_limits(s, &limits);
     for (unsigned i = 0; i < 3; i++)
         g_assert_cmpint(client_lock(c, P9_LOCK_READ, 0, 1, i), ==, P9_LOCK_SUCCESS);

@@ -178,7 +178,7 @@ static void test_waits_take_no_threads(Share *s, gconstpointer unused)
     Client *c = &s->client;
 
     (void)unused;
-    limits.max_threads = 2;
+    limits.device.max_threads = 2;
     share_begin_locks_with_limits(s, &limits);
     g_assert_cmpint(client_lock(c, P9_LOCK_WRITE, 0, 0, 1), ==, P9_LOCK_SUCCESS);
     for (unsigned i = 0; i < N; i++)

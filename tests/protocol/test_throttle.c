@@ -27,9 +27,9 @@ static Scene *new_scene_on(FsClass class, const ThrottleOptions *throttle, size_
     ExportOptions options = export_default_options;
 
     limits.throttle_clock = clock_of_test;
-    limits.max_threads = 2;
+    limits.device.max_threads = 2;
     if (max_inflight > 0)
-        limits.max_inflight = max_inflight;
+        limits.device.max_inflight = max_inflight;
     options.throttle = *throttle;
     return scene_new_with_options(class, 2, &limits, &options);
 }
@@ -462,11 +462,11 @@ static void test_cap_and_flush(void)
     Session *session = test_session_session(s->ts);
     unsigned n = fill_memory(s);
 
-    g_assert_cmpuint(session->inflight_bytes, <=, session->limits.max_inflight);
+    g_assert_cmpuint(session->inflight_bytes, <=, session->limits.device.max_inflight);
     scene_send_flush(s, 1, 200, 3);
     scene_expect(s, "1:Rflush/200");
     g_assert_cmpuint(throttle_waits_count(session->throttle), ==, n); /* the next one fitted */
-    g_assert_cmpuint(session->inflight_bytes, <=, session->limits.max_inflight);
+    g_assert_cmpuint(session->inflight_bytes, <=, session->limits.device.max_inflight);
     for (unsigned i = 0; i < 98; i++) {
         now += SECOND;
         test_session_await_count(s->ts, i + 1);
