@@ -31,6 +31,31 @@ void fs_node_unref(FsNode *node)
         node->fs->ops->node_free(node);
 }
 
+int fs_node_hold(FsNode *node, bool nowait)
+{
+    int error;
+
+    if (!g_atomic_int_get(&node->recent))
+        g_atomic_int_set(&node->recent, 1);
+    if (!(g_atomic_int_add(&node->holds, 1) & FS_NODE_AWAY))
+        return 0;
+    error = node->fs->ops->recall(node, nowait);
+    if (error)
+        fs_node_let_go(node);
+    return error;
+}
+
+void fs_node_let_go(FsNode *node)
+{
+    g_atomic_int_add(&node->holds, -1);
+}
+
+void fs_node_settle(FsNode *node)
+{
+    if (node->fs->ops->settle && !g_atomic_int_get(&node->settled))
+        node->fs->ops->settle(node);
+}
+
 void fs_file_init(FsFile *file, FsNode *node)
 {
     file->node = fs_node_ref(node);

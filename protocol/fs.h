@@ -48,9 +48,15 @@ typedef struct Fs {
 typedef struct FsNode {
     Fs *fs;
     gatomicrefcount refs;
+    gint holds;    /* atomic: how many work with it; see fs_node_hold() */
+    gint recent;   /* atomic: somebody has, since the file system last looked */
+    gint settled;  /* atomic: it has been the node of a fid */
     mode_t type;   /* S_IFMT part; never changes */
     FsClass class; /* of the storage that this node is on */
 } FsNode;
+
+/* In FsNode.holds: the file system has put away what it takes to work with the node. */
+enum { FS_NODE_AWAY = 1 << 30 };
 
 typedef struct FsFile {
     FsNode *node; /* holds a reference */
@@ -104,6 +110,14 @@ struct FsOps {
                 Qid qids[], unsigned *n_walked);
 
     void (*node_free)(FsNode *node);
+
+    /* Brings back what was put away of a node that is held. A file system that puts nothing away has
+     * neither of these two. [nowait] */
+    int (*recall)(FsNode *node, bool nowait);
+
+    /* Called once, when a fid stands for the node: from now on it can be put away while nobody
+     * holds it. */
+    void (*settle)(FsNode *node);
 
     /* Fills in `attr` and `qid`; either may be NULL. `file` is an open file of the node, or NULL. */
     int (*getattr)(FsNode *node, FsFile *file, FsAttr *attr, Qid *qid);
@@ -182,6 +196,16 @@ mode_t fs_mode_without_setid(mode_t mode);
 
 FsNode *fs_node_ref(FsNode *node);
 void fs_node_unref(FsNode *node); /* NULL is allowed */
+
+/* Whoever works with a node that a fid stands for holds it meanwhile. Nodes that a file system has
+ * just made need not be held until their fid is in its place: see fs_node_settle(). Returns 0, or a
+ * negative errno and nothing is held. [nowait] */
+int fs_node_hold(FsNode *node, bool nowait);
+void fs_node_let_go(FsNode *node);
+
+/* A fid stands for the node. */
+void fs_node_settle(FsNode *node);
+
 FsFile *fs_file_ref(FsFile *file);
 void fs_file_unref(FsFile *file); /* NULL is allowed */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Local: the export, nodes, qids and owners; see local.h. */
+#include "protocol/local_park.h"
 #include "protocol/local_quota.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@ static const FsOps local_ops = {
     .root = local_root,
     .walk = local_walk,
     .node_free = local_node_free,
+    .recall = local_recall,
+    .settle = local_settle,
     .getattr = local_getattr,
     .setattr = local_setattr,
     .drop_setid = local_drop_setid,
@@ -248,6 +251,8 @@ int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode
 
     if (!error)
         error = check_device(fs, &attr);
+    if (!error)
+        error = local_claim(fs, nowait);
     if (error) {
         close(fd);
         return error;
@@ -283,15 +288,14 @@ void local_node_free(FsNode *node)
 {
     if (local_fs(node)->mapping)
         local_map_node_free((LocalNode *)node);
-    close(local_fd(node));
-    g_free(node);
+    local_park_free_node((LocalNode *)node);
 }
 
 static int open_once(int dir_fd, const char *name, struct open_how *how)
 {
     long fd = UNINTERRUPTED(syscall(SYS_openat2, dir_fd, name, how, sizeof(*how)));
 
-    return fd < 0 ? -errno : (int)fd;
+    return fd < 0 ? local_open_error(errno) : (int)fd;
 }
 
 int local_openat2(int dir_fd, const char *name, struct open_how *how)
@@ -329,7 +333,7 @@ int local_reopen(LocalFs *fs, int fd, int flags)
     ProcName name = local_proc_name(fd);
     int opened = UNINTERRUPTED(openat(fs->proc_fd, name.text, flags | O_CLOEXEC | O_NOCTTY));
 
-    return opened < 0 ? -errno : opened;
+    return opened < 0 ? local_open_error(errno) : opened;
 }
 
 int local_root(Fs *base, FsNode **node)
@@ -337,7 +341,7 @@ int local_root(Fs *base, FsNode **node)
     LocalFs *fs = (LocalFs *)base;
     int fd = UNINTERRUPTED(openat(fs->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
 
-    return fd < 0 ? -errno : local_node_new(fs, fd, NULL, false, node, NULL);
+    return fd < 0 ? local_open_error(errno) : local_node_new(fs, fd, NULL, false, node, NULL);
 }
 
 /*
@@ -498,6 +502,7 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
     prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | SECBIT_NO_SETUID_FIXUP);
     new->sets_owner = can_set_owner();
 
+    local_park_begin(new);
     error = open_all(new, path, why);
     if (error) {
         local_fs_free(&new->base);
@@ -518,6 +523,7 @@ void local_fs_free(Fs *base)
     LocalFs *fs = (LocalFs *)base;
 
     local_quota_end(fs);
+    local_park_end(fs);
     if (fs->root_fd >= 0)
         close(fs->root_fd);
     if (fs->proc_fd >= 0)

@@ -20,6 +20,11 @@
  * text that says which step failed. */
 int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const char **why);
 
+/* Starts the process by which descriptors that are scarce are put away; see local_park.h. Called at
+ * most once, while this process has one thread and still has the right to open by handle. Returns 0, or a
+ * negative errno: then max-descriptors is how many files there can be. */
+int local_fs_start_keeper(Fs *fs);
+
 /* The descriptor of the export's root, which the file system keeps. When the system allowed it, it
  * is the root of a detached mount of its own, with what is mounted below: see open_tree(2). */
 int local_fs_root(const Fs *fs);

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "protocol/local_internal.h"
+#include "protocol/local_park.h"
 
 enum {
     DIRECTORY_BUFFER = 64 * 1024,
@@ -17,7 +17,8 @@ enum {
 
 /* #syscalls openat2 preadv2 pwrite64 fsync fdatasync lseek getdents64 */
 
-/* An open file of `node`; takes over `fd` unless it is the node's own. */
+/* An open file of `node`; takes over `fd`, which is claimed, unless it is the node's own. That one
+ * stays at hand. */
 static FsFile *new_file(FsNode *node, int fd)
 {
     LocalFile *file = g_new0(LocalFile, 1);
@@ -25,6 +26,8 @@ static FsFile *new_file(FsNode *node, int fd)
     fs_file_init(&file->base, node);
     file->fd = fd;
     file->borrowed = fd == local_fd(node);
+    if (file->borrowed)
+        fs_node_hold(node, true); /* it is new, or held: nothing has to be brought back */
     pthread_mutex_init(&file->lock, NULL);
     return &file->base;
 }
@@ -33,9 +36,15 @@ void local_file_free(FsFile *base)
 {
     LocalFile *file = (LocalFile *)base;
 
-    if (!file->borrowed)
+    if (file->borrowed) {
+        fs_node_let_go(base->node);
+    } else {
         close(file->fd);
+        local_unclaim(local_fs(base->node));
+    }
     pthread_mutex_destroy(&file->lock);
+    if (file->keeps_entries)
+        g_atomic_int_add(&local_fs(base->node)->n_kept_entries, -1);
     g_free(file->entries);
     g_free(file);
 }
@@ -59,13 +68,18 @@ int local_open(FsNode *node, int flags, bool nowait, FsFile **file)
     if (nowait && (flags & O_TRUNC || fs->mapping) && node->class != FS_MEMORY)
         return -EAGAIN;
     flags &= ~FS_OPEN_OWN;
+    error = local_claim(fs, nowait);
+    if (error)
+        return error;
     if (fs->options.readonly) /* where the mount is not: even reading must change nothing */
         flags |= O_NOATIME;
     fd = local_reopen(fs, local_fd(node), flags | (nowait ? O_NONBLOCK : 0));
     if (fd == -EPERM && (flags & O_NOATIME))
         fd = local_reopen(fs, local_fd(node), flags & ~O_NOATIME);
-    if (fd < 0)
+    if (fd < 0) {
+        local_unclaim(fs);
         return fd;
+    }
     *file = new_file(node, fd);
     return 0;
 }
@@ -106,18 +120,23 @@ static int node_fd(int fd, LocalName at)
     return fd;
 }
 
-/* Makes an open file of what was just created. Takes over `fd`. */
+/* Makes an open file of what was just created. Takes over `fd`. A descriptor is claimed: it is that
+ * of the file if it does not share the node's. */
 static int open_created(LocalFs *fs, int fd, LocalName at, FsFile **file)
 {
     FsNode *node;
     int of_node = fs->mapping ? node_fd(fd, at) : fd;
-    int error = local_node_new(fs, of_node, &at, false, &node, NULL);
+    int error;
 
-    if (error) {
-        if (of_node != fd)
-            close(fd);
-        return error;
+    if (of_node == fd)
+        local_unclaim(fs);
+    error = local_node_new(fs, of_node, &at, false, &node, NULL);
+    if (error && of_node != fd) {
+        close(fd);
+        local_unclaim(fs);
     }
+    if (error)
+        return error;
     *file = new_file(node, fd);
     fs_node_unref(node);
     return 0;
@@ -149,31 +168,49 @@ static int open_existing(LocalFs *fs, int dir_fd, const char *name, int flags, F
 }
 
 /* Creates always with O_EXCL, so that no special file is ever opened; a name that exists is then
- * looked at before it is opened. Somebody else may make or remove it in between. */
+ * looked at before it is opened. Somebody else may make or remove it in between. A descriptor is
+ * claimed, and taken when a file was created. */
+static int create_or_open(FsNode *dir, LocalName at, int flags, mode_t mode, FsOwner owner,
+                          bool *created, FsFile **file)
+{
+    LocalFs *fs = local_fs(dir);
+    bool exclusive = flags & O_EXCL;
+    int error;
+
+    flags &= ~(O_EXCL | O_DIRECTORY);
+    for (unsigned attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
+        int fd = fs->mapping ? create_mapped(dir, at.name, flags, mode, owner)
+                             : create_new(fs, at.dir_fd, at.name, flags, mode, owner);
+
+        *created = fd >= 0;
+        if (*created)
+            return open_created(fs, fd, at, file);
+        if (fd != -EEXIST || exclusive)
+            return fd;
+        error = open_existing(fs, at.dir_fd, at.name, flags, file);
+        if (error != -ENOENT)
+            return error;
+    }
+    return -ENOENT;
+}
+
 int local_create(FsNode *dir, const char *name, int flags, mode_t mode, FsOwner owner,
                  FsFile **file)
 {
     LocalFs *fs = local_fs(dir);
     LocalName at = {local_fd(dir), name};
-    bool exclusive = flags & O_EXCL;
+    bool created;
     int error;
 
     if (local_map_hides(fs, name))
         return -EINVAL;
-    flags &= ~(O_EXCL | O_DIRECTORY);
-    for (unsigned attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
-        int fd = fs->mapping ? create_mapped(dir, name, flags, mode, owner)
-                             : create_new(fs, at.dir_fd, name, flags, mode, owner);
-
-        if (fd >= 0)
-            return open_created(fs, fd, at, file);
-        if (fd != -EEXIST || exclusive)
-            return fd;
-        error = open_existing(fs, at.dir_fd, name, flags, file);
-        if (error != -ENOENT)
-            return error;
-    }
-    return -ENOENT;
+    error = local_claim(fs, false);
+    if (error)
+        return error;
+    error = create_or_open(dir, at, flags, mode, owner, &created, file);
+    if (!created)
+        local_unclaim(fs);
+    return error;
 }
 
 /* Reads until `size` bytes are there or the file ends: to a client fewer bytes mean the end. So what
@@ -188,8 +225,8 @@ ssize_t local_read(FsFile *file, void *data, size_t size, uint64_t offset, bool 
         return -EINVAL;
     while (done < size) {
         struct iovec iov = {.iov_base = (char *)data + done, .iov_len = size - done};
-        ssize_t got = UNINTERRUPTED(
-            preadv2(fd, &iov, 1, (off_t)(offset + done), may_wait ? 0 : RWF_NOWAIT));
+        ssize_t got =
+            UNINTERRUPTED(preadv2(fd, &iov, 1, (off_t)(offset + done), may_wait ? 0 : RWF_NOWAIT));
 
         if (got == 0)
             break;
@@ -247,6 +284,31 @@ static int seek_directory(LocalFile *dir, uint64_t offset)
     return 0;
 }
 
+static bool may_keep_entries(LocalFs *fs)
+{
+    if (g_atomic_int_add(&fs->n_kept_entries, 1) < LOCAL_KEPT_ENTRIES)
+        return true;
+    g_atomic_int_add(&fs->n_kept_entries, -1);
+    return false;
+}
+
+static void make_buffer(LocalFile *dir)
+{
+    dir->entries = g_malloc(DIRECTORY_BUFFER);
+    dir->keeps_entries = may_keep_entries(local_fs(dir->base.node));
+}
+
+/* A guest can have more directories open than there is memory for all their entries: those of the
+ * others are read again. Called with the lock held. */
+static void drop_buffer(LocalFile *dir)
+{
+    if (dir->keeps_entries)
+        return;
+    g_clear_pointer(&dir->entries, g_free);
+    dir->size = dir->used = 0;
+    dir->position = 0; /* the next read has to look for its place */
+}
+
 /* Reads more entries when all have been handed out. Returns their size in bytes, 0 at the end. */
 static ssize_t fill_buffer(LocalFile *dir)
 {
@@ -255,7 +317,7 @@ static ssize_t fill_buffer(LocalFile *dir)
     if (dir->used < dir->size)
         return (ssize_t)(dir->size - dir->used);
     if (!dir->entries)
-        dir->entries = g_malloc(DIRECTORY_BUFFER);
+        make_buffer(dir);
     got = UNINTERRUPTED(getdents64(dir->fd, dir->entries, DIRECTORY_BUFFER));
     if (got < 0)
         return -errno;
@@ -355,6 +417,7 @@ int local_readdir(FsFile *file, uint64_t offset, FsFill *fill, void *context)
     result = seek_directory(dir, offset);
     while (result == 0 && (got = fill_buffer(dir)) != 0)
         result = got < 0 ? (int)got : hand_out(dir, fill, context);
+    drop_buffer(dir);
     pthread_mutex_unlock(&dir->lock);
     return MIN(result, 0);
 }

@@ -8,6 +8,7 @@
  *     local_attr.c   attributes
  *     local_xattr.c  extended attributes
  *     local_lock.c   locks on byte ranges
+ *     local_park.c   descriptors when they are scarce
  *     local_map*.c   the mapped security models; see local_map.h
  *
  *     local_quota.c        the operations of an export with limits,
@@ -32,7 +33,8 @@
 #include "protocol/quota.h"
 
 enum {
-    LOCAL_MAX_DEVICES = 64, /* mounts below one export that are told apart */
+    LOCAL_MAX_DEVICES = 64,   /* mounts below one export that are told apart */
+    LOCAL_KEPT_ENTRIES = 256, /* open directories whose entries are kept between two reads */
     LOCAL_ATTR_MASK = STATX_BASIC_STATS | STATX_BTIME,
 };
 
@@ -53,6 +55,8 @@ typedef struct LocalName {
     const char *name;
 } LocalName;
 typedef struct LocalQuota LocalQuota; /* local_quota.h */
+typedef struct LocalPark LocalPark;   /* local_park.h */
+typedef struct LocalAway LocalAway;
 
 typedef struct LocalFs {
     Fs base;
@@ -65,7 +69,9 @@ typedef struct LocalFs {
     bool sets_owner;     /* threads may take any user's identity to create files */
     bool lacks_nameless; /* do as if the file system had no O_TMPFILE; for tests */
     uint64_t root_inode;
-    LocalQuota *quota;           /* NULL: no limits, and none of its operations */
+    LocalQuota *quota; /* NULL: no limits, and none of its operations */
+    LocalPark *park;
+    gint n_kept_entries;         /* atomic */
     pthread_mutex_t device_lock; /* guards: */
     bool warned;                 /* that there is more than one device */
     unsigned n_devices;          /* devices[0] is the root's, set before other threads exist */
@@ -74,16 +80,25 @@ typedef struct LocalFs {
     GHashTable *kept;          /* of LocalKept by device and inode; NULL while empty */
 } LocalFs;
 
-typedef struct LocalNode {
+typedef struct LocalNode LocalNode;
+struct LocalNode {
     FsNode base;
-    int fd; /* O_PATH, or the descriptor it was created with */
+    int fd; /* O_PATH, or the descriptor it was created with; -1 while it is away */
     dev_t device;
     uint64_t inode;
     _Atomic uint64_t generation; /* 0: not known yet; see local_attr.c */
-    bool is_stand_in; /* a regular file here that is something else for the guest */
-    LocalKept *kept;  /* of the mapping */
-    QuotaInode *quota; /* pinned, where the tree is counted */
-} LocalNode;
+    bool is_stand_in;            /* a regular file here that is something else for the guest */
+    LocalKept *kept;             /* of the mapping */
+    QuotaInode *quota;           /* pinned, where the tree is counted */
+
+    /* Of local_park.c: */
+    LocalNode *next; /* in the ring, if it is listed */
+    LocalNode *previous;
+    LocalAway *away; /* what is remembered of the file, while it is away or on its way */
+    bool listed;
+    bool moving;
+    bool orphan; /* its last reference went while it was moving */
+};
 
 typedef struct LocalFile {
     FsFile base;
@@ -95,9 +110,10 @@ typedef struct LocalFile {
     /* Directories: what was read ahead. */
     pthread_mutex_t lock; /* guards: */
     char *entries;
-    size_t size;       /* bytes of entries */
-    size_t used;       /* of these, how many were handed out */
-    uint64_t position; /* offset behind those */
+    bool keeps_entries; /* until it is closed: one of LOCAL_KEPT_ENTRIES */
+    size_t size;        /* bytes of entries */
+    size_t used;        /* of these, how many were handed out */
+    uint64_t position;  /* offset behind those */
 } LocalFile;
 
 /* local.c */

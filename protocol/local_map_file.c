@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "protocol/local_map.h"
+#include "protocol/local_park.h"
 
 enum { ATTEMPTS = 16 }; /* somebody else renames at the same time */
 
@@ -93,6 +94,15 @@ static void join_kept(LocalNode *node)
     pthread_mutex_unlock(&fs->kept_lock);
 }
 
+/* Closes what open_side() has opened, or nothing. */
+static void close_side(LocalFs *fs, int fd)
+{
+    if (fd < 0)
+        return;
+    close(fd);
+    local_unclaim(fs);
+}
+
 static void file_node_free(LocalNode *node)
 {
     LocalFs *fs = local_fs(&node->base);
@@ -103,8 +113,7 @@ static void file_node_free(LocalNode *node)
     pthread_mutex_lock(&fs->kept_lock);
     if (--kept->refs == 0) {
         g_hash_table_remove(fs->kept, kept);
-        if (kept->side_fd >= 0)
-            close(kept->side_fd);
+        close_side(fs, kept->side_fd);
         g_free(kept);
     }
     if (g_hash_table_size(fs->kept) == 0)
@@ -151,8 +160,20 @@ static void keep_side(LocalFs *fs, const FsAttr *attr, const MapMeta *meta, int 
         }
     }
     pthread_mutex_unlock(&fs->kept_lock);
-    if (fd >= 0)
-        close(fd);
+    close_side(fs, fd);
+}
+
+/* Opens the side file of an entry, to be kept; -1 when there is none, or no descriptor for it. */
+static int open_side(LocalFs *fs, const SideDir *sides, const char *name)
+{
+    int fd;
+
+    if (local_claim(fs, true) != 0)
+        return -1;
+    fd = UNINTERRUPTED(openat(sides->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (fd < 0)
+        local_unclaim(fs);
+    return fd;
 }
 
 /* Remembers once more what is about to lose its name, if somebody holds it. */
@@ -171,7 +192,7 @@ static void remember_entry(LocalFs *fs, const SideDir *sides, LocalName at)
     if (!is_held || side_load(sides->fd, at.name, &meta) != 0)
         return;
     if (attr.stx_nlink > 1 && !S_ISDIR(attr.stx_mode))
-        fd = UNINTERRUPTED(openat(sides->fd, at.name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        fd = open_side(fs, sides, at.name);
     keep_side(fs, &attr, &meta, fd);
 }
 

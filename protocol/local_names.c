@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "protocol/local_internal.h"
+#include "protocol/local_park.h"
 
 #define REMOVED_MARK " (deleted)"
 
@@ -76,7 +76,7 @@ static int open_parent(LocalFs *fs, int fd)
     parent = UNINTERRUPTED(
         openat(fd, is_root(fs, &attr) ? "." : "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (parent < 0)
-        return -errno;
+        return local_open_error(errno);
     /* A directory that was moved out of the export has a parent there. */
     if (!fs->contained && path_below_root(fs, parent, buffer, &relative) != 0) {
         close(parent);
@@ -237,22 +237,49 @@ int local_link(FsNode *dir, const char *name, FsNode *node)
  * Moving and removing
  */
 
-static int unlink_name(LocalFs *fs, LocalName at, bool directory)
+static int unlink_really(LocalFs *fs, LocalName at, bool directory)
 {
     int flags = directory ? AT_REMOVEDIR : 0;
 
-    if (!fs->mapping)
-        return result_of(UNINTERRUPTED(unlinkat(at.dir_fd, at.name, flags)));
-    return local_map_hides(fs, at.name) ? -EINVAL : local_map_unlink(fs, at, flags);
+    return fs->mapping ? local_map_unlink(fs, at, flags)
+                       : result_of(UNINTERRUPTED(unlinkat(at.dir_fd, at.name, flags)));
+}
+
+static int unlink_name(LocalFs *fs, LocalName at, bool directory)
+{
+    int error;
+
+    if (local_map_hides(fs, at.name))
+        return -EINVAL;
+    error = local_park_begin_change(fs, at);
+    if (error)
+        return error;
+    error = unlink_really(fs, at, directory);
+    local_park_end_change(fs);
+    return error;
+}
+
+static int rename_really(LocalFs *fs, LocalName from, LocalName to)
+{
+    return fs->mapping
+               ? local_map_rename(fs, from, to)
+               : result_of(UNINTERRUPTED(renameat(from.dir_fd, from.name, to.dir_fd, to.name)));
 }
 
 static int rename_name(LocalFs *fs, LocalName from, LocalName to)
 {
-    if (!fs->mapping)
-        return result_of(UNINTERRUPTED(renameat(from.dir_fd, from.name, to.dir_fd, to.name)));
+    int error;
+
     if (local_map_hides(fs, from.name) || local_map_hides(fs, to.name))
         return -EINVAL;
-    return local_map_rename(fs, from, to);
+    error = local_park_begin_change(fs, to);
+    if (error)
+        return error;
+    error = rename_really(fs, from, to);
+    if (!error)
+        local_park_renamed(fs, to);
+    local_park_end_change(fs);
+    return error;
 }
 
 int local_unlinkat(FsNode *dir, const char *name, bool directory)

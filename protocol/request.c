@@ -49,9 +49,48 @@ static void drop_stage(Request *r)
     r->stage.fid = NULL;
 }
 
+/* Tclunk works with the node only for what the fid leaves to its end, and must not fail without
+ * it. */
+static bool needs_nodes(const Request *r)
+{
+    bool is_clunk = r->t.type == P9_TCLUNK;
+
+    if (!r->fid || !is_clunk)
+        return r->fid != NULL;
+    return r->fid->remove_on_clunk || (r->fid->xattr && xattr_is_pending(r->fid->xattr));
+}
+
+/* Holds the nodes of the request's fids until it ends. */
+static int hold_nodes(Request *r)
+{
+    int error;
+
+    if (r->holds || !needs_nodes(r))
+        return 0;
+    error = fs_node_hold(r->fid->node, r->nowait);
+    if (!error && r->fid2) {
+        error = fs_node_hold(r->fid2->node, r->nowait);
+        if (error)
+            fs_node_let_go(r->fid->node);
+    }
+    r->holds = error == 0;
+    return error;
+}
+
+static void let_go_of_nodes(Request *r)
+{
+    if (!r->holds)
+        return;
+    fs_node_let_go(r->fid->node);
+    if (r->fid2)
+        fs_node_let_go(r->fid2->node);
+    r->holds = false;
+}
+
 static void release_fids(Request *r)
 {
     drop_stage(r);
+    let_go_of_nodes(r);
     session_drop_fid(r->session, r->fid);
     session_drop_fid(r->session, r->fid2);
     r->fid = r->fid2 = NULL;
@@ -103,11 +142,25 @@ static int refuse_change(Request *r)
     return -EROFS;
 }
 
+/* Tclunk and Tremove take the fid away whatever has become of its node. */
+static int run_without_nodes(Request *r, int error)
+{
+    bool ends_fid = r->t.type == P9_TCLUNK || r->t.type == P9_TREMOVE;
+
+    if (ends_fid && error != -EINTR && error != -EAGAIN)
+        clunk_fid(r);
+    return error;
+}
+
 static int run_op(Request *r)
 {
     bool refused = r->session->options.readonly && r->op->changes && r->op->changes(r);
+    int error;
 
-    return refused ? refuse_change(r) : r->op->run(r);
+    if (refused)
+        return refuse_change(r);
+    error = hold_nodes(r);
+    return error ? run_without_nodes(r, error) : r->op->run(r);
 }
 
 bool request_run(Request *r)
@@ -128,12 +181,18 @@ bool request_run(Request *r)
     return true;
 }
 
-/* Puts the staged fid in its place. */
+/* Puts the staged fid in its place. The root of a client stays at hand: walks look at it. */
 static int commit_fid(Request *r)
 {
-    if (!r->stage.fid)
+    Fid *fid = r->stage.fid;
+    int error;
+
+    if (!fid)
         return 0;
-    return fid_table_put(r->fids, r->stage.id, r->stage.expected, r->stage.fid);
+    error = fid_table_put(r->fids, r->stage.id, r->stage.expected, fid);
+    if (!error && !fid_is_top(fid))
+        fs_node_settle(fid->node);
+    return error;
 }
 
 static const char *error_text(int error)

@@ -115,6 +115,7 @@ struct Request {
 
     Fid *fid; /* references: the message's first fid, and its second one */
     Fid *fid2;
+    bool holds; /* their nodes, until it lets go of them */
 
     /* The fid change that succeeds with the request: `fid` takes the place of `expected`. */
     struct {

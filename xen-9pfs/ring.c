@@ -116,6 +116,13 @@ static void finish_all(ReplyQueue *queue)
  */
 
 /* Maps the data pages that the interface page names. */
+/* The keeper (protocol/keeper.h), which is started later, has nothing to do with a guest's memory. */
+static void keep_to_this_process(void *pages, size_t size)
+{
+    if (madvise(pages, size, MADV_DONTFORK) != 0)
+        log_debug("a ring stays mapped in the keeper: %s", g_strerror(errno));
+}
+
 static char *map_data(Ring *ring)
 {
     uint32_t order = *(volatile uint32_t *)&ring->shared->ring_order;
@@ -132,6 +139,7 @@ static char *map_data(Ring *ring)
     if (!ring->data)
         return g_strdup_printf("cannot map the %u pages of a ring: %s", ring->n_pages,
                                g_strerror(errno));
+    keep_to_this_process(ring->data, ring->n_pages * PAGE_BYTES);
     ring->size = ring->n_pages * PAGE_BYTES / 2;
     ring->in = ring->data;
     ring->out = ring->data + ring->size;
@@ -145,6 +153,7 @@ static char *map_interface(Ring *ring)
     if (!ring->shared)
         return g_strdup_printf("cannot map the interface page, grant reference %u: %s",
                                ring->peer.ref, g_strerror(errno));
+    keep_to_this_process(ring->shared, PAGE_BYTES);
     return NULL;
 }
 

@@ -293,19 +293,36 @@ static bool check_phase(Worker *w, int error)
     return error == 0;
 }
 
+/* The keeper must not outlive this process: only in a pid namespace is that sure. */
+static void start_keeper(Worker *w)
+{
+    int error = -ESRCH;
+
+    if (w->sandbox.level == SANDBOX_FULL)
+        error = local_fs_start_keeper(w->fs);
+    if (error)
+        log_info("descriptors cannot be put away here (%s): max-descriptors is how many files "
+                 "the guest can use", g_strerror(-error));
+}
+
 /* Opens the export and locks this process in with it. */
 static bool enter_export(Worker *w)
 {
     SecurityModel model = w->setup.options.model;
 
-    return check_phase(w, sandbox_leave_namespaces(&w->sandbox)) && open_export(w) &&
-           check_phase(w, sandbox_enter_root(&w->sandbox, local_fs_root(w->fs))) &&
-           check_phase(w, sandbox_drop_capabilities(&w->sandbox, model));
+    if (!check_phase(w, sandbox_leave_namespaces(&w->sandbox)) || !open_export(w) ||
+        !check_phase(w, sandbox_enter_root(&w->sandbox, local_fs_root(w->fs))))
+        return false;
+    start_keeper(w);
+    return check_phase(w, sandbox_drop_capabilities(&w->sandbox, model));
 }
 
 static void open_session(Worker *w)
 {
-    w->session = session_new(w->fs, &w->setup.options, &session_default_limits, wake, w);
+    SessionLimits limits = session_default_limits;
+
+    limits.device = w->setup.options.limits;
+    w->session = session_new(w->fs, &w->setup.options, &limits, wake, w);
     for (unsigned i = 0; i < w->n_rings; i++)
         session_add_channel(w->session, ring_channel(w->rings[i]));
 }

@@ -22,15 +22,29 @@ static const Ground grounds[] = {
     {"memory", "/dev/shm", MODEL_MAPPED_FILE},  {"disk", "/var/tmp", MODEL_MAPPED_FILE},
 };
 
-static void serve(Share *s, const ExportOptions *options)
+static void open_export(Share *s, const ExportOptions *options)
 {
     const char *why;
 
     s->model = options->model;
     g_assert_cmpint(local_fs_new(s->export, options, &s->fs, &why), ==, 0);
-    s->ts = test_session_new_with_options(s->fs, options, SHARE_CHANNELS, SHARE_MAX_MESSAGE, NULL);
+}
+
+static void begin_session(Share *s, const ExportOptions *options)
+{
+    SessionLimits limits = session_default_limits;
+
+    limits.device = options->limits;
+    s->ts = test_session_new_with_options(s->fs, options, SHARE_CHANNELS, SHARE_MAX_MESSAGE,
+                                          &limits);
     s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
     client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
+}
+
+static void serve(Share *s, const ExportOptions *options)
+{
+    open_export(s, options);
+    begin_session(s, options);
 }
 
 static void set_up(Share *s, gconstpointer data)
@@ -64,6 +78,17 @@ void share_reopen(Share *s, const ExportOptions *options)
 {
     end_service(s);
     serve(s, options);
+}
+
+int share_reopen_with_keeper(Share *s, const ExportOptions *options)
+{
+    int error;
+
+    end_service(s);
+    open_export(s, options);
+    error = local_fs_start_keeper(s->fs);
+    begin_session(s, options);
+    return error;
 }
 
 static void remove_tree(char *path)

@@ -53,6 +53,9 @@ void share_add_test_for_models(const char *name, ShareTest *test);
 /* Serves the export anew with `options`: a new session, in which fid 0 is the root again. */
 void share_reopen(Share *share, const ExportOptions *options);
 
+/* The same with a keeper, see local_park.h. Returns 0, or the error for which there is none. */
+int share_reopen_with_keeper(Share *share, const ExportOptions *options);
+
 /* Registers it for one model, as NAME/memory/MODEL/unprivileged and so on: run in a process of its
  * own that is another user's and has no capabilities. Needs root, to become that. */
 void share_add_unprivileged_test(const char *name, SecurityModel model, ShareTest *test);
