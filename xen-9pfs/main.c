@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "xen-9pfs/options.h"
+#include "xen-9pfs/sandbox.h"
 #include "xen-9pfs/supervisor.h"
 #include "xen-9pfs/worker.h"
 
@@ -48,6 +49,7 @@ static int supervise(const Options *options)
     if (!options->foreground)
         become_quiet();
     unblock_signals();
+    sandbox_raise_descriptors(); /* each device takes a few */
     return supervisor_run(options);
 }
 

@@ -142,7 +142,7 @@ static rlim_t most_descriptors(void)
     return (rlim_t)g_ascii_strtoull(text, NULL, 10);
 }
 
-static void raise_descriptors(void)
+void sandbox_raise_descriptors(void)
 {
     rlim_t most = most_descriptors();
     struct rlimit all = {most, most};
@@ -164,7 +164,7 @@ int sandbox_limit_process(Sandbox *sandbox, int last_fd)
         return failed(sandbox, "cannot close inherited descriptors");
     if (setrlimit(RLIMIT_CORE, &none) != 0)
         return failed(sandbox, "cannot forbid core dumps");
-    raise_descriptors();
+    sandbox_raise_descriptors();
     if (sandbox->level != SANDBOX_OFF && prctl(PR_SET_DUMPABLE, 0) != 0)
         return failed(sandbox, "cannot forbid core dumps");
     return 0;

@@ -47,6 +47,9 @@ const char *sandbox_calls_name(SandboxCalls calls);
 int sandbox_begin_spawn(void);
 void sandbox_end_spawn(int spawn);
 
+/* Raises the limit of descriptors as far as the system lets this process. */
+void sandbox_raise_descriptors(void);
+
 /* Leaves nothing open above descriptor `last_fd`, and sets the limits of the process. */
 int sandbox_limit_process(Sandbox *sandbox, int last_fd);
 

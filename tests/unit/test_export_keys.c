@@ -93,6 +93,24 @@ static void test_numbers(void)
     set_bad("max-space", "8796093022208", "a whole number");
 }
 
+/* Limits of a device have bounds: without any, or with nothing, it could not be served. */
+static void test_limits(void)
+{
+    static const char *const bad[] = {"", "-1", "0", "15", "16777217", "many", "1K"};
+
+    g_assert_cmpuint(set_good("max-fids", "16").limits.max_fids, ==, 16);
+    g_assert_cmpuint(set_good("max-descriptors", "4096").limits.max_descriptors, ==, 4096);
+    g_assert_cmpuint(set_good("max-request-memory", "100").limits.max_inflight, ==, 100 << 20);
+    g_assert_cmpuint(set_good("max-threads", "1").limits.max_threads, ==, 1);
+    g_assert_cmpuint(set_good("max-xattr-memory", "1").limits.max_xattr_bytes, ==, 1 << 20);
+    g_assert_cmpuint(set_good("max-locks", "2").limits.max_lock_ranges, ==, 2);
+    g_assert_cmpuint(set_good("max-waiting-locks", "0").limits.max_lock_waits, ==, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+        set_bad("max-fids", bad[i], "a whole number from 16 to 16777216");
+    set_bad("max-request-memory", "7", "a whole number from 8 to 65536");
+    set_bad("max-threads", "0", "a whole number from 1 to 1024");
+}
+
 static void test_rates(void)
 {
     static const char *const bad[] = {"", "K", "1k", "1KK", "-1", "1.5M", "8388608T", "1 M"};
@@ -274,6 +292,9 @@ static void test_format(void)
         {"max-space", "5"},
         {"max-open-files", "4294967295"},
         {"auto-delete", "1"},
+        {"max-fids", "16777216"},
+        {"max-request-memory", "8"},
+        {"max-spare-threads", "0"},
     };
     ExportOptions options = export_default_options;
 
@@ -308,6 +329,7 @@ int main(int argc, char **argv)
     g_test_add_func("/export-keys/modes", test_modes);
     g_test_add_func("/export-keys/multidevs", test_multidevs);
     g_test_add_func("/export-keys/numbers", test_numbers);
+    g_test_add_func("/export-keys/limits", test_limits);
     g_test_add_func("/export-keys/rates", test_rates);
     g_test_add_func("/export-keys/bursts", test_bursts);
     g_test_add_func("/export-keys/ids", test_ids);

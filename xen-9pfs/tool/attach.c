@@ -75,6 +75,8 @@ static const char *describe_value(const ExportKey *key)
         [EXPORT_KEY_NUMBER] = "N",
         [EXPORT_KEY_NUMBER_32] = "N",
         [EXPORT_KEY_MEBIBYTES] = "MIB",
+        [EXPORT_KEY_LIMIT] = "N",
+        [EXPORT_KEY_LIMIT_MEBIBYTES] = "MIB",
     };
 
     return descriptions[key->kind];
