@@ -229,22 +229,21 @@ $(BUILD)/$(DIST).tar.gz:
 deb: dist
 	debian/make-deb $(BUILD)/$(DIST).tar.gz $(BUILD)/deb
 
+MAN_PAGES := $(notdir $(wildcard docs/*.[1-9]))
+
 .PHONY: install uninstall clean help
 install: all
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(unitdir) \
-	    $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 \
+	    $(addprefix $(DESTDIR)$(mandir)/man,5 7 8) \
 	    $(DESTDIR)$(bashcompdir) $(DESTDIR)$(zshcompdir) $(DESTDIR)$(fishcompdir)
 	$(INSTALL) -m 755 $(BUILD)/xen-9pfsd $(DESTDIR)$(sbindir)/xen-9pfsd
 	$(INSTALL) -m 755 $(TOOL) $(DESTDIR)$(sbindir)/xen-9pfs
 	$(TOOL) completion bash > $(DESTDIR)$(bashcompdir)/xen-9pfs
 	$(TOOL) completion zsh > $(DESTDIR)$(zshcompdir)/_xen-9pfs
 	$(TOOL) completion fish > $(DESTDIR)$(fishcompdir)/xen-9pfs.fish
-	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfs.8 \
-	    > $(DESTDIR)$(mandir)/man8/xen-9pfs.8
-	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfsd.8 \
-	    > $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
-	sed 's,/etc/xen/,$(sysconfdir)/xen/,' docs/xen-9pfs.conf.5 \
-	    > $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
+	for page in $(MAN_PAGES); do \
+	    sed 's,/etc/xen/,$(sysconfdir)/xen/,' "docs/$$page" \
+	        > "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit; done
 	$(FILL_IN) xen-9pfs/service/xen-9pfsd.service.in \
 	    > $(DESTDIR)$(unitdir)/xen-9pfsd.service
 	$(INSTALL) -m 644 xen-9pfs/service/xen-9pfs.slice $(DESTDIR)$(unitdir)/xen-9pfs.slice
@@ -267,11 +266,10 @@ ifneq ($(XEN_LIBEXEC_BIN),)
 endif
 
 uninstall:
-	rm -f $(DESTDIR)$(sbindir)/xen-9pfsd $(DESTDIR)$(mandir)/man8/xen-9pfsd.8
-	rm -f $(DESTDIR)$(sbindir)/xen-9pfs $(DESTDIR)$(mandir)/man8/xen-9pfs.8
+	rm -f $(DESTDIR)$(sbindir)/xen-9pfsd $(DESTDIR)$(sbindir)/xen-9pfs
+	for page in $(MAN_PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; done
 	rm -f $(DESTDIR)$(bashcompdir)/xen-9pfs $(DESTDIR)$(zshcompdir)/_xen-9pfs
 	rm -f $(DESTDIR)$(fishcompdir)/xen-9pfs.fish
-	rm -f $(DESTDIR)$(mandir)/man5/xen-9pfs.conf.5
 	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service $(DESTDIR)$(unitdir)/xen-9pfs.slice
 	rm -f $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
 ifneq ($(apparmordir),)
