@@ -8,7 +8,7 @@
 static const char lines[] =
     "ok\n"
     "record=trace\ttime_us=1700000000000005\tevent=request\ttag=5\ttype=Tlopen\tfid=9\t"
-    "text=Tlopen tag=5 fid=9 flags=O_RDONLY\n"
+    "text=Tlopen tag=5 fid=9 \"a\\\\x1b\" flags=O_RDONLY\n"
     "record=trace\ttime_us=1700000000250000\tevent=rerror\ttag=5\ttype=Tlopen\tfid=9\t"
     "path=/mail\\x1b[2J\terror=EACCES\n"
     "record=lost\tcount=17\n"
@@ -24,8 +24,8 @@ static void test_lines(void)
     server_answer(server, "trace 3.0", lines);
     run = tool_run(server, "trace");
     g_assert_cmpstr(run.output, ==,
-                    "22:13:20.000005 Tlopen tag=5 fid=9 flags=O_RDONLY\n"
-                    "22:13:20.250000 rerror type=Tlopen tag=5 fid=9 path=/mail\\x1b[2J "
+                    "22:13:20.000005 Tlopen tag=5 fid=9 \"a\\x1b\" flags=O_RDONLY\n"
+                    "22:13:20.250000 event=rerror type=Tlopen tag=5 fid=9 path=/mail\\x1b[2J "
                     "error=EACCES\n"
                     "-------- (17 lines were lost: this program reads too slowly)\n"
                     "00:00:00.000000 closed\n");

@@ -158,6 +158,15 @@ static char *describe_value(const Column *column, const Record *session)
     return g_strdup_printf("%s of %s", value, limit);
 }
 
+/* A quota is worth a line where there is one. */
+static bool is_shown(const Column *column, const Record *session)
+{
+    if (column->title == NULL || record_get(session, column->field) == NULL)
+        return false;
+    return !g_str_has_prefix(column->field, "quota_") ||
+           strcmp(record_get_text(session, "quota_scan"), "off") != 0;
+}
+
 static void print_session(const Record *session)
 {
     bool begun = false;
@@ -169,7 +178,7 @@ static void print_session(const Record *session)
             fputs(begun ? "\n" : "", stdout);
             begun = false;
         }
-        if (column->title == NULL || record_get(session, column->field) == NULL)
+        if (!is_shown(column, session))
             continue;
         value = describe_value(column, session);
         printf("%s%s %s", begun ? ", " : "  ", column->title, value);

@@ -41,6 +41,8 @@ char *column_text(const Column *column, const Record *record)
         return g_strdup("-");
     if (column->kind == COLUMN_TEXT)
         return text_escape(value);
+    if (column->kind == COLUMN_WORDS)
+        return text_escape_words(value);
     if (column->kind == COLUMN_RATE)
         return describe_rate(value);
     return text_parse_number(value, &number) ? describe_number(column, number) : g_strdup("-");
@@ -51,10 +53,14 @@ static bool is_in_text(const Column *column)
     return column->use != COLUMN_JSON_ONLY;
 }
 
+static bool is_text(const Column *column)
+{
+    return column->kind == COLUMN_TEXT || column->kind == COLUMN_WORDS;
+}
+
 static bool is_aligned_right(const Column *column)
 {
-    return column->kind != COLUMN_TEXT && column->kind != COLUMN_TIME &&
-           column->kind != COLUMN_FLAG;
+    return !is_text(column) && column->kind != COLUMN_TIME && column->kind != COLUMN_FLAG;
 }
 
 static void append_blanks(GString *out, size_t n)
@@ -177,7 +183,7 @@ static JsonNode *value_to_json(const Column *column, const char *value)
 {
     if (value == NULL)
         return NULL;
-    return column->kind == COLUMN_TEXT ? json_text_node(value) : number_to_json(column, value);
+    return is_text(column) ? json_text_node(value) : number_to_json(column, value);
 }
 
 JsonObject *table_record_to_json(const Column *columns, const Record *record)

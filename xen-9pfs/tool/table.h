@@ -15,7 +15,8 @@
 #include "xen-9pfs/tool/tool.h"
 
 typedef enum ColumnKind {
-    COLUMN_TEXT,     /* JSON: a string */
+    COLUMN_TEXT,     /* a name; JSON: a string */
+    COLUMN_WORDS,    /* the same for what a program has written, see text_escape_words() */
     COLUMN_NUMBER,   /* all others are numbers in JSON, whole ones ... */
     COLUMN_BYTES,    /* text: 12M */
     COLUMN_DURATION, /* microseconds; text: 1.25ms */

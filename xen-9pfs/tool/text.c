@@ -63,26 +63,31 @@ static size_t escape_character(GString *out, const char *text, bool utf8)
     return size;
 }
 
-char *text_escape(const char *text)
+static char *escape(const char *text, bool utf8, bool doubled)
 {
     GString *out = g_string_new(NULL);
-    bool utf8 = g_get_charset(NULL);
 
     while (*text != '\0') {
-        if (*text == '\\')
+        if (*text == '\\' && doubled)
             g_string_append_c(out, '\\');
         text += escape_character(out, text, utf8);
     }
     return g_string_free(out, FALSE);
 }
 
+char *text_escape(const char *text)
+{
+    return escape(text, g_get_charset(NULL), true);
+}
+
+char *text_escape_words(const char *text)
+{
+    return escape(text, g_get_charset(NULL), false);
+}
+
 char *text_printable(const char *text)
 {
-    GString *out = g_string_new(NULL);
-
-    while (*text != '\0')
-        text += escape_character(out, text, true);
-    return g_string_free(out, FALSE);
+    return escape(text, true, false);
 }
 
 static size_t character_width(gunichar c)

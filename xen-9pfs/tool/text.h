@@ -31,6 +31,9 @@ void text_append_styled(GString *out, bool colours, TextStyle style, const char 
  * a backslash is doubled. The caller frees it. */
 char *text_escape(const char *text);
 
+/* The same for what a program has written, in which names are escaped already: a backslash stays. */
+char *text_escape_words(const char *text);
+
 /* The same for what is no terminal but UTF-8 all the same, such as labels of metrics: whatever the
  * locale, and a backslash stays as it is. */
 char *text_printable(const char *text);

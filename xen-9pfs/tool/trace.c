@@ -43,7 +43,7 @@ static const Column columns[] = {
     {"ring", "RING", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {"bytes", "BYTES", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {"latency_us", "LATENCY", COLUMN_NUMBER, COLUMN_EVERYWHERE},
-    {"text", "TEXT", COLUMN_TEXT, COLUMN_EVERYWHERE},
+    {"text", "TEXT", COLUMN_WORDS, COLUMN_EVERYWHERE},
     {"lost", "LOST", COLUMN_NUMBER, COLUMN_EVERYWHERE},
     {NULL, NULL, COLUMN_TEXT, COLUMN_EVERYWHERE},
 };
@@ -68,17 +68,17 @@ static char *describe_moment(uint64_t time_us)
     return g_strdup_printf("%s.%06u", clock, (unsigned)(time_us % G_USEC_PER_SEC));
 }
 
-/* A line made of the fields, for a worker that has sent none. */
+/* A line made of the fields, escaped, for a worker that has sent none. */
 static char *describe_event(const Record *record)
 {
-    static const char *const fields[] = {"type", "tag", "fid", "name", "path", "error"};
-    GString *text = g_string_new(record_get_text(record, "event"));
+    static const char *const fields[] = {"event", "type", "tag", "fid", "name", "path", "error"};
+    GString *text = g_string_new(NULL);
 
     for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
-        const char *value = record_get_text(record, fields[i]);
+        g_autofree char *value = text_escape(record_get_text(record, fields[i]));
 
         if (value[0] != '\0')
-            g_string_append_printf(text, " %s=%s", fields[i], value);
+            g_string_append_printf(text, "%s%s=%s", i > 0 ? " " : "", fields[i], value);
     }
     return g_string_free(text, FALSE);
 }
@@ -108,8 +108,7 @@ static void print_text(const Trace *trace, const Record *device, const Record *r
 {
     g_autofree char *moment = describe_moment(record_get_number(record, "time_us"));
     const char *given = record_get(record, "text");
-    g_autofree char *made = given == NULL ? describe_event(record) : NULL;
-    g_autofree char *text = text_escape(given != NULL ? given : made);
+    g_autofree char *text = given != NULL ? text_escape_words(given) : describe_event(record);
     GString *line = g_string_new(moment);
 
     append_name(trace, line, device);
