@@ -308,4 +308,4 @@ help:
 	@echo 'make uninstall       remove what install put there'
 	@echo 'make clean           remove what was built'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -44,7 +44,7 @@
 
 enum {
     LINK_VERSION = 5,
-    LINK_OLDEST = 4,
+    LINK_OLDEST = 5,
     LINK_LISTEN_FD = 3,
     LINK_MAX_RINGS = 8,
     LINK_MAX_ORDER = 9,
@@ -59,7 +59,7 @@ typedef struct LinkSetup {
     uint32_t ring_ref[LINK_MAX_RINGS];      /* grant reference of each ring's interface page */
     uint32_t event_channel[LINK_MAX_RINGS]; /* the frontend's port of each ring */
     char path[PATH_MAX];                    /* the export, an absolute path */
-    int64_t since;         /* when the worker was started: seconds of the epoch */
+    int64_t since;                          /* when the worker was started: seconds of the epoch */
     ExportOptions options; /* how to serve it; only `model` is known of another version's */
 } LinkSetup;
 
