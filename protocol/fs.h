@@ -167,7 +167,7 @@ struct FsOps {
 
     /* Where the node is now, for people to read: a path below the root that begins with a slash,
      * terminated, and cut when `size` bytes do not hold it. A file that was removed has a mark behind
-     * its path. Never waits. NULL where nothing like it is known. */
+     * its path. Never waits, and fails for one that was put away. NULL where nothing like it is known. */
     int (*path)(FsNode *node, char *path, size_t size);
 
     /* Extended attributes by their full names, as getxattr(2) and its relatives. A file system that

@@ -409,13 +409,18 @@ int local_name(FsNode *node, bool nowait, char name[P9_NAME_MAX + 1])
 }
 
 /* Only the kernel's names of directories are asked for, which no file system is needed for. */
+/* Who asks need not be working with the node: it may be away, which is no reason to bring it back. */
 int local_path(FsNode *node, char *path, size_t size)
 {
     char buffer[PATH_MAX];
     const char *relative;
-    int error = path_below_root(local_fs(node), local_fd(node), buffer, &relative);
+    int error = fs_node_hold(node, true);
 
+    if (error)
+        return error;
+    error = path_below_root(local_fs(node), local_fd(node), buffer, &relative);
     if (!error)
         g_snprintf(path, size, "/%s", relative);
+    fs_node_let_go(node);
     return error;
 }
