@@ -40,6 +40,7 @@ enum {
     ROOT_FID = 0,
     REPLY_USEC = 2000,
     LIFE_SECONDS = 60,
+    MAX_LINKS = 5, /* fewer than may wait for a worker that has ended */
 };
 
 typedef struct xen_9pfs_data_intf Interface;
@@ -59,6 +60,7 @@ typedef struct Guest {
     GuestRing rings[MAX_RINGS];
     unsigned n_rings;
     int link; /* to the worker, as the supervisor has it; -1: it has hung up */
+    unsigned n_links; /* there have been */
     bool gone;
 } Guest;
 
@@ -167,12 +169,17 @@ static void print_statistics(void)
             statistics.steps);
 }
 
-/* Once. The worker's listening socket has a fixed number. */
+/* The worker's listening socket has a fixed number, which nobody else shall get. */
+__attribute__((constructor)) static void reserve_listen_fd(void)
+{
+    dup2(STDERR_FILENO, LINK_LISTEN_FD);
+}
+
+/* Once. */
 static void prepare_worker(void)
 {
     if (worker.first_fd)
         return;
-    g_assert_cmpint(dup2(STDERR_FILENO, LINK_LISTEN_FD), ==, LINK_LISTEN_FD);
     xen_guest_pages();
     g_setenv("XEN_9PFS_LOG_TARGET", "stderr", true);
     g_setenv("XEN_9PFS_LOG_LEVEL", "error", true);
@@ -218,6 +225,7 @@ static void connect_link(Guest *g)
 {
     if (g->link >= 0)
         return;
+    g->n_links++;
     g->link = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     g_assert_cmpint(TEMP_FAILURE_RETRY(connect(g->link, (const struct sockaddr *)&worker.address,
                                                worker.address_size)),
@@ -491,7 +499,7 @@ static void await_reply(Guest *g)
 /* As when the supervisor has been restarted, which guests can provoke no more than others. */
 static void change_supervisor(Guest *g)
 {
-    if (!fuzz_chance(g->input, 8))
+    if (!fuzz_chance(g->input, 8) || g->n_links == MAX_LINKS)
         return;
     hang_up(g);
     connect_link(g);

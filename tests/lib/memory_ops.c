@@ -292,7 +292,8 @@ static int memory_readlink(FsNode *node, char *target, size_t size, size_t *leng
     if (!S_ISLNK(node->type))
         return -EINVAL;
     *length = MIN(size, inode_of(node)->data->len);
-    memcpy(target, inode_of(node)->data->data, *length);
+    if (*length > 0)
+        memcpy(target, inode_of(node)->data->data, *length);
     return 0;
 }
 
