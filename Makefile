@@ -293,6 +293,7 @@ help:
 	@echo 'make check-package  the Debian packages, also on real Xen: a quarter of an hour'
 	@echo 'make check-integrity only the random operations, a million of them: minutes'
 	@echo 'make check-posix     the whole POSIX suite, on local file systems and through the server'
+	@echo 'make check-attack    what 50 devices that attack take from 50 others: how long these wait'
 	@echo 'make check-model     only the model of cancellation, with Spin'
 	@echo 'make check-flush     cancellation, a thousand times under ThreadSanitizer: half an hour'
 	@echo 'make real-xen        only the tests on real Xen, under emulation'

@@ -26,7 +26,9 @@ enum {
     CHECK_TIMEOUT_MS = 5000,  /* a file server that has not answered by then does not */
     CLOSE_TIMEOUT_MS = 5000,  /* how long a frontend may take to close; the toolstack waits 10 s */
     ABANDONED_MS = 15000,     /* how long a toolstack may take to remove what is of a dead guest */
-    RETURN_INTERVAL_MS = 250, /* between two lives of one device, lest a guest keep us busy */
+    RETURN_INTERVAL_MS = 250, /* between two lives of one device, lest a guest keep us busy; */
+    MAX_RETURN_INTERVAL_MS = 4000, /* doubled up to this for one that is back again and again, */
+    CALM_MS = 10000,               /* until a life was longer than this */
 };
 
 typedef enum DeviceState {
@@ -54,7 +56,9 @@ struct Device {
     bool frontend_moved; /* seen in another state than Initialising since CHECKING */
     bool timed_out;      /* the timer has fired since the state was entered */
     guint timer;
-    gint64 return_after; /* monotonic time before which a frontend that is back must wait */
+    gint64 began_at;     /* monotonic time of the last life's beginning, 0 before the first */
+    gint64 return_after; /* before which a frontend that is back must wait */
+    int return_interval; /* milliseconds between the two */
     Process *process;    /* NULL: none */
     unsigned n_workers;  /* that were started */
     int64_t since;       /* when the state was entered: seconds of the epoch */
@@ -423,10 +427,23 @@ static DeviceState step_gone(Device *device, const View *view)
     return worker_is_out(device) && view->exists ? DEVICE_NEW : DEVICE_GONE;
 }
 
+/* A life begins. Says when the next one may, at the earliest. */
+static void limit_return(Device *device)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (device->began_at == 0 || now - device->began_at > CALM_MS * 1000)
+        device->return_interval = RETURN_INTERVAL_MS;
+    else
+        device->return_interval = MIN(2 * device->return_interval, MAX_RETURN_INTERVAL_MS);
+    device->began_at = now;
+    device->return_after = now + device->return_interval * 1000;
+}
+
 static void enter_checking(Device *device)
 {
     device->frontend_moved = false;
-    device->return_after = g_get_monotonic_time() + RETURN_INTERVAL_MS * 1000;
+    limit_return(device);
     memset(&device->setup, 0, sizeof(device->setup));
     device->setup.domid = device->key.domid;
     device->setup.devid = device->key.devid;

@@ -28,18 +28,22 @@
 #include "xen-9pfs/ring.h"
 #include "xen-9pfs/sandbox.h"
 #include "xen-9pfs/spin.h"
+#include "xen-9pfs/turns.h"
 
 /* #syscalls accept4 close poll ppoll read write
  * malloc_trim(), xengnttab_unmap() and others give memory back:
  * #syscalls munmap madvise */
 
 enum {
-    TAKE_BUDGET = 32,         /* requests of one ring before the next has its turn */
-    PASSES_PER_POLL = 64,     /* busy passes before the descriptors are looked at */
-    TEND_MSEC = 1,            /* while something waits that no event announces */
-    ALONE_MSEC = 10000,       /* how long a worker without a task waits for a supervisor */
-    TRIM_MSEC = 2000,         /* idle time after which free memory is given back */
-    STORM_SLICE_USEC = 10000, /* in which at most STORM_EVENTS may come that bring nothing */
+    TAKE_BUDGET = 32,     /* requests of one ring before the next has its turn */
+    PASSES_PER_POLL = 64, /* busy passes before the descriptors are looked at */
+    TEND_MSEC = 1,        /* while something waits that no event announces; doubled */
+    MAX_TEND_MSEC = 16,   /* up to this, while nothing comes of it */
+    ALONE_MSEC = 10000,   /* how long a worker without a task waits for a supervisor */
+    TRIM_MSEC = 2000,     /* idle time after which free memory is given back */
+    STORM_SLICE_USEC =
+        10000, /* in which at most STORM_EVENTS may come that bring nothing; doubled */
+    MAX_STORM_SLICE_USEC = 160000, /* up to this, while a storm lasts */
     STORM_EVENTS = 64,
 };
 
@@ -67,6 +71,10 @@ typedef struct Worker {
     bool trimmed;
     unsigned empty_events; /* events since a request was taken, or since: */
     int64_t storm_start;   /* monotonic microseconds */
+    int64_t storm_slice;   /* likewise */
+    bool in_storm;         /* since storm_start */
+    int tend_msec;
+    uint32_t published; /* by all rings, when something last waited */
 } Worker;
 
 /*
@@ -403,6 +411,14 @@ static unsigned take_turn(Worker *w, Ring *ring, bool *stalled)
     return taken + ring_take(ring, TAKE_BUDGET - 1, stalled);
 }
 
+/* Work has come: what was done to save work is over. */
+static void calm_down(Worker *w)
+{
+    w->empty_events = 0;
+    w->storm_slice = STORM_SLICE_USEC;
+    w->tend_msec = TEND_MSEC;
+}
+
 /* One turn of every ring. Returns true when it did something. */
 static bool serve_rings(Worker *w, bool *waiting)
 {
@@ -423,7 +439,7 @@ static bool serve_rings(Worker *w, bool *waiting)
             fail(w, "ring %u: %s", i, ring_broken(w->rings[i]));
     }
     if (taken > 0)
-        w->empty_events = 0;
+        calm_down(w);
     return taken > 0;
 }
 
@@ -461,11 +477,35 @@ static int storm_delay(Worker *w)
     if (w->empty_events < STORM_EVENTS)
         return -1;
     now = g_get_monotonic_time();
-    if (now - w->storm_start < STORM_SLICE_USEC)
-        return (int)((w->storm_start + STORM_SLICE_USEC - now) / 1000) + 1;
+    if (now - w->storm_start < w->storm_slice) {
+        w->in_storm = true;
+        return (int)((w->storm_start + w->storm_slice - now) / 1000) + 1;
+    }
+    w->storm_slice = w->in_storm ? MIN(2 * w->storm_slice, MAX_STORM_SLICE_USEC) : STORM_SLICE_USEC;
+    w->in_storm = false;
     w->storm_start = now;
     w->empty_events = 0;
     return -1;
+}
+
+/* How many milliseconds to sleep while something waits that no event need announce: room in a ring,
+ * mostly. The longer nothing comes of looking, the longer. */
+static int tend_delay(Worker *w)
+{
+    uint32_t published = 0;
+    int delay;
+
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        Channel *channel = ring_channel(w->rings[i]);
+
+        published += channel->ops->in_published(channel);
+    }
+    if (published != w->published)
+        w->tend_msec = TEND_MSEC;
+    w->published = published;
+    delay = w->tend_msec;
+    w->tend_msec = MIN(2 * delay, MAX_TEND_MSEC);
+    return delay;
 }
 
 static void unmask_ports(Worker *w)
@@ -513,7 +553,7 @@ static void sleep_until_event(Worker *w, bool waiting)
     if (timeout < 0)
         unmask_ports(w);
     if (waiting)
-        timeout = TEND_MSEC;
+        timeout = tend_delay(w);
     else if (timeout < 0 && !w->trimmed)
         timeout = TRIM_MSEC;
     if (throttled >= 0 && (timeout < 0 || throttled < timeout))
@@ -609,6 +649,8 @@ int worker_main(const Sandbox *sandbox)
         .link_fd = -1,
         .wake_fd = -1,
         .state = LINK_STATE_EMPTY,
+        .storm_slice = STORM_SLICE_USEC,
+        .tend_msec = TEND_MSEC,
     };
     int error = sandbox_limit_process(&w.sandbox, LINK_LISTEN_FD);
 
@@ -618,6 +660,9 @@ int worker_main(const Sandbox *sandbox)
         log_error("a worker cannot start: %s: %s", w.sandbox.why, g_strerror(-error));
         return EXIT_FAILURE;
     }
+    error = turns_shorten();
+    if (error)
+        log_debug("turns stay as long as they are: %s", g_strerror(-error));
     w.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w.wake_fd < 0 || fcntl(w.listen_fd, F_SETFL, O_NONBLOCK) != 0) {
         log_error("a worker cannot start: %s", g_strerror(errno));

@@ -409,7 +409,8 @@ static void measure(Phase phase, Customer *customers, unsigned n, pid_t supervis
     }
     end_others(others);
     result->n_lost += (uint64_t)g_atomic_int_get(&shared->n_lost);
-    print_usage(&before, &after);
+    if (phase == PHASE_ATTACK)
+        print_usage(&before, &after);
 }
 
 static double quantile_us(const Result *r, double share)

@@ -47,8 +47,10 @@ static void test_life(Fixture *fixture, const void *data)
     finish(fixture, slot);
 }
 
+/* As often as it likes; but each time after a pause twice as long. */
 static void test_reconnect(Fixture *fixture, const void *data)
 {
+    gint64 start = g_get_monotonic_time();
     Slot *slot = connected_slot(fixture, 1, 0);
 
     (void)data;
@@ -63,6 +65,7 @@ static void test_reconnect(Fixture *fixture, const void *data)
         slot_expect(slot, XenbusStateConnected);
         check_serves(slot);
     }
+    g_assert_cmpint(g_get_monotonic_time() - start, >=, (250 + 500 + 1000) * 1000);
     slot_expect_history(slot, "1 2 4 5 6 2 4 5 6 2 4 5 6 2 4");
     finish(fixture, slot);
 }
