@@ -103,6 +103,18 @@ void local_fs_free(Fs *fs)
     memory_fs_free((MemoryFs *)fs); /* which begins with its base */
 }
 
+int local_fs_start_keeper(Fs *fs)
+{
+    (void)fs;
+    return 0;
+}
+
+Quota *local_fs_quota(const Fs *fs)
+{
+    (void)fs;
+    return NULL;
+}
+
 int local_fs_root(const Fs *fs)
 {
     (void)fs;

@@ -251,13 +251,14 @@ static void begin_memory_stage(Stage *stage, FsClass class, const SessionLimits 
 }
 
 /* Little of everything. */
-static void choose_limits(FuzzInput *input, SessionLimits *limits)
+static void choose_limits(FuzzInput *input, DeviceLimits *limits)
 {
     limits->max_fids = 1 + fuzz_pick(input, 8);
+    limits->max_descriptors = 4 + fuzz_pick(input, 8);
     limits->max_xattrs = 1 + fuzz_pick(input, 2);
     limits->max_xattr_bytes = 1 + fuzz_pick(input, 256);
-    limits->locks.max_owners = 1 + fuzz_pick(input, 3);
-    limits->locks.max_ranges = 1 + fuzz_pick(input, 4);
+    limits->max_lock_owners = 1 + fuzz_pick(input, 3);
+    limits->max_lock_ranges = 1 + fuzz_pick(input, 4);
     limits->max_lock_waits = fuzz_pick(input, 2);
     limits->max_inflight = 65536 * (1 + fuzz_pick(input, 3));
     limits->max_threads = 1 + fuzz_pick(input, MAX_THREADS);
@@ -275,7 +276,8 @@ static void choose_quota(FuzzInput *input, QuotaOptions *quota)
 static Stage *begin_limited_stage(FuzzInput *input, Stage *own, ExportOptions *options, SessionLimits *limits)
 {
     choose_quota(input, &options->quota);
-    choose_limits(input, limits);
+    choose_limits(input, &limits->device);
+    options->limits = limits->device;
     open_export(options, &own->fs);
     own->own_export = true;
     begin_stage(own, options, limits);
@@ -311,7 +313,7 @@ static Stage *choose_stage(FuzzInput *input, Stage *own)
     SessionLimits limits = session_default_limits;
 
     limits.max_lock_wait_msec = 5;
-    limits.max_threads = MAX_THREADS;
+    limits.device.max_threads = MAX_THREADS;
     switch (fuzz_pick(input, 16)) {
     case 0:
     case 1:
@@ -322,7 +324,7 @@ static Stage *choose_stage(FuzzInput *input, Stage *own)
         begin_memory_stage(own, FS_REMOTE, &limits);
         break;
     case 5:
-        choose_limits(input, &limits);
+        choose_limits(input, &limits.device);
         G_GNUC_FALLTHROUGH;
     default:
         begin_memory_stage(own, FS_MEMORY, &limits);
