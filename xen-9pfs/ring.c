@@ -637,6 +637,11 @@ static bool ring_in_consumed(Channel *channel, uint32_t position)
     return (int32_t)(cons - position) >= 0;
 }
 
+bool ring_is_consumed(Ring *ring)
+{
+    return ring_in_consumed(&ring->channel, ring_in_published(&ring->channel));
+}
+
 static const ChannelOps ring_ops = {
     .send = ring_send,
     .out_published = ring_out_published,

@@ -9,8 +9,7 @@
 
 enum {
     SPIN_USEC = 20,         /* about what a wake-up costs */
-    SHORT_YIELD_USEC = 3,   /* nobody else wanted this CPU */
-    LONG_YIELD_USEC = 1000, /* somebody else has work for it, and not for us */
+    LONG_YIELD_USEC = 1000, /* somebody else has work for this CPU, and not for us */
     SHORT_SLEEP_USEC = 50,  /* a sleep that spinning might have saved */
     LONG_HOLD_OFF = 8,      /* sleeps that are not measured after a long one */
     MIN_PENALTY = 16,
@@ -34,14 +33,6 @@ static void give_up(Spin *spin)
     spin->hold_off = spin->penalty;
 }
 
-void spin_let_others(Spin *spin)
-{
-    int64_t begin = g_get_monotonic_time();
-
-    sched_yield();
-    spin->shares_cpu = g_get_monotonic_time() - begin > SHORT_YIELD_USEC;
-}
-
 bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context)
 {
     int64_t begin, now;
@@ -49,7 +40,7 @@ bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context)
     if (!spin->on)
         return false;
     begin = g_get_monotonic_time();
-    spin_let_others(spin);
+    sched_yield();
     do {
         now = g_get_monotonic_time();
         if (has_work(context)) {

@@ -19,14 +19,10 @@
 typedef struct Spin {
     bool on;
     bool missed;       /* the last spin found nothing */
-    bool shares_cpu;   /* somebody else wanted our CPU when it was last offered */
     unsigned hold_off; /* sleeps to pass before the next try */
     unsigned penalty;  /* what hold_off becomes when spinning does not help */
     int64_t asleep_at; /* monotonic microseconds */
 } Spin;
-
-/* Lets whoever else wants this CPU have it for a while. */
-void spin_let_others(Spin *spin);
 
 /* Calls `has_work` until it returns true or it is time to sleep. Returns what it returned last. */
 bool spin_for_work(Spin *spin, bool (*has_work)(void *context), void *context);

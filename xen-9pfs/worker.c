@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,15 +36,19 @@
  * #syscalls munmap madvise */
 
 enum {
+    LATE_TURNS = 16,      /* in which the first reply is not announced, when that has not helped */
     TAKE_BUDGET = 32,     /* requests of one ring before the next has its turn */
     PASSES_PER_POLL = 64, /* busy passes before the descriptors are looked at */
-    TEND_MSEC = 1,        /* while something waits that no event announces; doubled */
-    MAX_TEND_MSEC = 16,   /* up to this, while nothing comes of it */
     ALONE_MSEC = 10000,   /* how long a worker without a task waits for a supervisor */
     TRIM_MSEC = 2000,     /* idle time after which free memory is given back */
-    STORM_SLICE_USEC =
-        10000, /* in which at most STORM_EVENTS may come that bring nothing; doubled */
-    MAX_STORM_SLICE_USEC = 160000, /* up to this, while a storm lasts */
+
+    /* While something waits that no event announces; doubled while nothing comes of it. */
+    TEND_MSEC = 1,
+    MAX_TEND_MSEC = 16,
+
+    /* In which at most STORM_EVENTS may come that bring nothing; doubled while a storm lasts. */
+    STORM_SLICE_USEC = 10000,
+    MAX_STORM_SLICE_USEC = 160000,
     STORM_EVENTS = 64,
 };
 
@@ -68,6 +73,7 @@ typedef struct Worker {
     bool masked[LINK_MAX_RINGS]; /* an event came and the port was not unmasked yet */
 
     Spin spin;
+    unsigned late_turns; /* see announce_first() */
     bool trimmed;
     unsigned empty_events; /* events since a request was taken, or since: */
     int64_t storm_start;   /* monotonic microseconds */
@@ -397,17 +403,28 @@ static void stop_serving(Worker *w)
  * Serving
  */
 
-/* Takes what a ring holds, up to a limit. The frontend is told of all replies at once, in the end; a
- * first time already when more than one request is there, since it may have to wake up, which it does
- * while we go on - unless it needs this CPU to do so. */
+/* Tells the frontend of the first reply of a turn when others follow: it wakes up while we make those.
+ * Where it takes that one reply before we can go on, it has our CPU or is awake, and this only costs
+ * time. */
+static void announce_first(Worker *w, Ring *ring)
+{
+    if (w->late_turns > 0) {
+        w->late_turns--;
+        return;
+    }
+    ring_notify(ring);
+    if (ring_is_consumed(ring))
+        w->late_turns = LATE_TURNS;
+}
+
+/* Takes what a ring holds, up to a limit. The frontend is told of all replies in the end. */
 static unsigned take_turn(Worker *w, Ring *ring, bool *stalled)
 {
     unsigned taken = ring_take(ring, 1, stalled);
 
     if (taken == 0 || !ring_has_requests(ring))
         return taken;
-    if (!w->spin.shares_cpu)
-        ring_notify(ring);
+    announce_first(w, ring);
     return taken + ring_take(ring, TAKE_BUDGET - 1, stalled);
 }
 
@@ -589,7 +606,7 @@ static void serve(Worker *w)
                    (!waiting && spin_for_work(&w->spin, any_requests, w))) {
             w->trimmed = false;
             if (session_is_helped(w->session))
-                spin_let_others(&w->spin); /* the helper may need this CPU */
+                sched_yield(); /* the helper may need this CPU */
             if (++passes % PASSES_PER_POLL == 0)
                 wait_for_events(w, 0);
         } else {
