@@ -80,16 +80,16 @@ struct Session {
     LockWaits *lock_waits;
     ThrottleWaits *throttle; /* NULL without limits */
     SessionLimits limits;
-    pthread_mutex_t state_lock; /* for others to read the state, which the reader changes with it held */
-    SessionState state; /* reader only, but for that; requests carry what they need of it */
+    pthread_mutex_t state_lock; /* the reader changes the state with it held, others may look so */
+    SessionState state;         /* reader only, but for that; requests carry what they need of it */
     TagTable tags;
     Channel *channels[SESSION_MAX_CHANNELS]; /* borrowed */
     unsigned n_channels;
-    uint64_t last_id;        /* written by the reader only */
+    uint64_t last_id; /* written by the reader only */
     Stats *stats;
-    int64_t started_at;      /* monotonic microseconds, as the next */
-    int64_t now;             /* since the reader's last turn began; 0: it has to be read. Reader only */
-    bool left_some;          /* in this turn not all requests ended at once; reader only */
+    int64_t started_at; /* monotonic microseconds, as the next */
+    int64_t now;        /* since the reader's last turn began; 0: it has to be read. Reader only */
+    bool left_some;     /* in this turn not all requests ended at once; reader only */
     uint64_t most_in_flight; /* at the end of a turn; written by the reader only */
 
     gsize inflight_bytes; /* atomic: charges of all requests */
@@ -171,15 +171,15 @@ typedef struct RequestInfo {
     const char *op; /* the message's name; NULL for one that is unknown or malformed */
     uint8_t type;   /* of the message */
     RequestState state;
-    bool waits; /* runs on no thread: a Tflush waits for its target, or a Tlock for its lock */
+    bool waits;     /* runs on no thread: a Tflush waits for its target, or a Tlock for its lock */
     bool cancelled; /* a Tflush waits for its end */
     bool abandoned; /* it will get no reply; its tag may have been used again */
     int64_t age_usec;
-    uint32_t fid;      /* the message's first one, or P9_NOFID */
-    bool has_fid;      /* it is in the fid table, so that these are known: */
-    uint32_t uid;      /* whom it is for: the guest's number, see fid_user() */
-    char *path;        /* see FsOps.path; NULL where it is not known */
-    char *detail;      /* the rest of the message, see describe.h */
+    uint32_t fid; /* the message's first one, or P9_NOFID */
+    bool has_fid; /* it is in the fid table, so that these are known: */
+    uint32_t uid; /* whom it is for: the guest's number, see fid_user() */
+    char *path;   /* see FsOps.path; NULL where it is not known */
+    char *detail; /* the rest of the message, see describe.h */
 } RequestInfo;
 
 /* The requests in flight, oldest first: a new array of RequestInfo, with their texts. Each is as it
@@ -192,17 +192,17 @@ int session_add_tracer(Session *session, TraceFilter *filter);
 /* A fid in the table. */
 typedef struct FidInfo {
     uint32_t uid;
-    mode_t type;  /* S_IFMT part */
+    mode_t type; /* S_IFMT part */
     bool is_open;
     bool is_xattr;
-    int flags;        /* host open flags, when open */
-    char *path;       /* as above */
+    int flags;  /* host open flags, when open */
+    char *path; /* as above */
 } FidInfo;
 
 /* Hands the fids of the session to `each`, in no order, until it returns false. Fids that come or go
  * meanwhile may be missed. Any thread. */
-void session_each_fid(Session *session, bool (*each)(uint32_t id, const FidInfo *info, void *context),
-                      void *context);
+void session_each_fid(Session *session,
+                      bool (*each)(uint32_t id, const FidInfo *info, void *context), void *context);
 
 /* Stops: nothing is queued or runs any more when it returns, and nothing will be sent. [reader] */
 void session_stop(Session *session);
@@ -235,6 +235,9 @@ bool session_unqueue(Session *session, Request *request);
 /* For requests: lets go of a reference, or of nothing when it is NULL. Closing a remote file may
  * wait, which the reader must not: what it lets go of is left to the pool. Any thread. */
 void session_drop_fid(Session *session, Fid *fid);
+
+/* Lets go of a reference to a table, which may be the last, on the pool. Any thread. */
+void session_drop_table(Session *session, FidTable *table);
 
 /* For requests: Tflush requests that waited for an ended request go on. Any thread. */
 void session_release_waiters(Session *session, Request *waiters);
