@@ -66,23 +66,23 @@ typedef struct QuotaOptions {
 /* What one device may take of this host; see limits.h. */
 typedef struct DeviceLimits {
     uint32_t max_fids;
-    uint32_t max_descriptors;   /* of files, fids' and open ones'; never more than the process may have */
-    uint64_t max_inflight;      /* bytes of memory for requests that are not published yet */
+    uint32_t max_descriptors; /* of files; never more than the process may have */
+    uint64_t max_inflight; /* bytes of memory for requests that are not published yet */
     uint32_t max_threads;
     uint32_t max_spare_threads; /* in the place of threads that hang in a system call */
     uint32_t max_xattrs;        /* fids that stand for an extended attribute */
     uint64_t max_xattr_bytes;   /* of their values */
     uint32_t max_lock_owners;   /* counted for each file */
     uint32_t max_lock_ranges;
-    uint32_t max_lock_waits;    /* Tlocks that wait */
+    uint32_t max_lock_waits; /* Tlocks that wait */
 } DeviceLimits;
 
-#define DEVICE_DEFAULT_LIMITS                                                           \
-    {                                                                                   \
-        .max_fids = 1024 * 1024, .max_descriptors = 128 * 1024,                         \
-        .max_inflight = 64 * 1024 * 1024, .max_threads = 16, .max_spare_threads = 48,   \
-        .max_xattrs = 1024, .max_xattr_bytes = 16 * 1024 * 1024,                        \
-        .max_lock_owners = 4096, .max_lock_ranges = 64 * 1024, .max_lock_waits = 1024,  \
+#define DEVICE_DEFAULT_LIMITS                                                                     \
+    {                                                                                             \
+        .max_fids = 1024 * 1024, .max_descriptors = 128 * 1024, .max_inflight = 64 * 1024 * 1024, \
+        .max_threads = 16, .max_spare_threads = 48, .max_xattrs = 1024,                           \
+        .max_xattr_bytes = 16 * 1024 * 1024, .max_lock_owners = 4096,                             \
+        .max_lock_ranges = 64 * 1024, .max_lock_waits = 1024,                                     \
     }
 
 typedef struct ExportOptions {

@@ -111,8 +111,7 @@ int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNod
     for (i = 0; i < n; i++) {
         FsNode *next;
 
-        error = interrupt_requested() ? -EINTR
-                                      : walk_step(at, names[i], nowait, &next, &qids[i]);
+        error = interrupt_requested() ? -EINTR : walk_step(at, names[i], nowait, &next, &qids[i]);
         if (error)
             break;
         fs_node_unref(at);
@@ -217,8 +216,8 @@ int local_link_fd(const LocalNode *node, LocalName to)
     ProcName old = local_proc_name(node->fd);
     const LocalFs *fs = local_fs(&node->base);
 
-    return result_of(UNINTERRUPTED(
-        linkat(fs->proc_fd, old.text, to.dir_fd, to.name, AT_SYMLINK_FOLLOW)));
+    return result_of(
+        UNINTERRUPTED(linkat(fs->proc_fd, old.text, to.dir_fd, to.name, AT_SYMLINK_FOLLOW)));
 }
 
 int local_link(FsNode *dir, const char *name, FsNode *node)

@@ -76,7 +76,8 @@ static void add_session(const AnswerSource *source, GString *out)
     record_number(out, "in_flight_bytes", status.inflight_bytes);
     record_number(out, "in_flight_bytes_max", limits->device.max_inflight);
     record_number(out, "threads", status.n_threads);
-    record_number(out, "threads_max", limits->device.max_threads + limits->device.max_spare_threads);
+    record_number(out, "threads_max",
+                  limits->device.max_threads + limits->device.max_spare_threads);
     record_number(out, "requests", status.n_taken);
     add_totals(session, out);
     add_quota(source, out);

@@ -316,7 +316,8 @@ static void start_keeper(Worker *w)
         error = local_fs_start_keeper(w->fs);
     if (error)
         log_info("descriptors cannot be put away here (%s): max-descriptors is how many files "
-                 "the guest can use", g_strerror(-error));
+                 "the guest can use",
+                 g_strerror(-error));
 }
 
 /* Opens the export and locks this process in with it. */

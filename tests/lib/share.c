@@ -35,8 +35,8 @@ static void begin_session(Share *s, const ExportOptions *options)
     SessionLimits limits = session_default_limits;
 
     limits.device = options->limits;
-    s->ts = test_session_new_with_options(s->fs, options, SHARE_CHANNELS, SHARE_MAX_MESSAGE,
-                                          &limits);
+    s->ts =
+        test_session_new_with_options(s->fs, options, SHARE_CHANNELS, SHARE_MAX_MESSAGE, &limits);
     s->client = (Client){.ts = s->ts, .channel = 0, .tag = 1};
     client_start(&s->client, SHARE_MSIZE, SHARE_ROOT, SHARE_UID);
 }

@@ -293,7 +293,8 @@ static void test_stop_with_unread_requests(void)
 
 static void test_flush_when_memory_is_full(void)
 {
-    SessionLimits limits = {.device = {.max_fids = 100, .max_threads = 4, .max_inflight = 40 * 1024}};
+    SessionLimits limits = {
+        .device = {.max_fids = 100, .max_threads = 4, .max_inflight = 40 * 1024}};
     g_autoptr(Scene) s = scene_new_with_limits(FS_LOCAL, 2, &limits);
     unsigned n_blocked = 0;
 

@@ -256,7 +256,8 @@ static void test_nofid(void)
 
 static void test_max_fids(void)
 {
-    SessionLimits limits = {.device = {.max_fids = 10, .max_threads = 4, .max_inflight = 1024 * 1024}};
+    SessionLimits limits = {
+        .device = {.max_fids = 10, .max_threads = 4, .max_inflight = 1024 * 1024}};
     g_autoptr(Scene) s = scene_new_with_limits(FS_MEMORY, 1, &limits);
     Client *c = &s->client;
 
@@ -296,7 +297,8 @@ static void await_no_charge(const Scene *s)
 /* When requests in flight fill the memory no more are taken, but those that free something. */
 static void test_memory_limit(void)
 {
-    SessionLimits limits = {.device = {.max_fids = 100, .max_threads = 2, .max_inflight = 64 * 1024}};
+    SessionLimits limits = {
+        .device = {.max_fids = 100, .max_threads = 2, .max_inflight = 64 * 1024}};
     g_autoptr(Scene) s = scene_new_with_limits(FS_LOCAL, 2, &limits);
     g_autofree char *seen = NULL;
     unsigned n_answered = 0;
@@ -321,7 +323,8 @@ static void test_memory_limit(void)
 
 static void test_memory_limit_has_a_reserve(void)
 {
-    SessionLimits limits = {.device = {.max_fids = 100, .max_threads = 1, .max_inflight = 32 * 1024}};
+    SessionLimits limits = {
+        .device = {.max_fids = 100, .max_threads = 1, .max_inflight = 32 * 1024}};
     g_autoptr(Scene) s = scene_new_with_limits(FS_LOCAL, 2, &limits);
 
     memory_fs_close_gate(s->fs, MEMORY_WRITE);
@@ -344,7 +347,8 @@ static void test_memory_limit_has_a_reserve(void)
  * for requests that still need some. */
 static void test_reserve_is_limited(void)
 {
-    SessionLimits limits = {.device = {.max_fids = 1000, .max_threads = 1, .max_inflight = 32 * 1024}};
+    SessionLimits limits = {
+        .device = {.max_fids = 1000, .max_threads = 1, .max_inflight = 32 * 1024}};
     g_autoptr(Scene) s = scene_new_with_limits(FS_LOCAL, 2, &limits);
 
     memory_fs_close_gate(s->fs, MEMORY_WRITE);
