@@ -28,6 +28,7 @@ enum {
     PAGE_BYTES = 1 << XEN_PAGE_SHIFT,
     MAX_PAGES = 1 << RING_MAX_ORDER,
     MUCH_UNANNOUNCED = 64 * 1024, /* bytes: to take them is work that the frontend can begin with */
+    LATE_TURNS = 16, /* in which the first reply is not announced, when that has not helped */
 };
 
 typedef struct xen_9pfs_data_intf Shared;
@@ -65,6 +66,7 @@ struct Ring {
     uint32_t out_seen;    /* what out_prod was when ring_take() last looked */
     bool notify;          /* the frontend is to be told of something */
     uint32_t unannounced; /* bytes of replies that it has not been told of */
+    unsigned late_turns;  /* see announce_first() */
 
     pthread_mutex_t lock;   /* guards: */
     uint32_t in_prod;       /* published */
@@ -81,6 +83,8 @@ struct Ring {
 };
 
 static const ChannelOps ring_ops;
+static uint32_t ring_in_published(Channel *channel);
+static bool ring_in_consumed(Channel *channel, uint32_t position);
 
 static void queue_init(ReplyQueue *queue)
 {
@@ -358,6 +362,25 @@ static void add_to(uint64_t *counter, uint64_t n)
     __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
+static bool is_consumed(Ring *ring)
+{
+    return ring_in_consumed(&ring->channel, ring_in_published(&ring->channel));
+}
+
+/* Tells the frontend of the first reply of a turn when others follow: it wakes up while we make those.
+ * Where it takes that one reply before we can go on, it has our CPU or is awake, and this only costs
+ * time. */
+static void announce_first(Ring *ring)
+{
+    if (ring->late_turns > 0) {
+        ring->late_turns--;
+        return;
+    }
+    ring_notify(ring);
+    if (is_consumed(ring))
+        ring->late_turns = LATE_TURNS;
+}
+
 unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
 {
     uint32_t available = 0;
@@ -374,7 +397,8 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
         if (size == 0)
             break;
         available -= size;
-        taken++;
+        if (taken++ == 0 && available >= P9_HEADER_SIZE)
+            announce_first(ring);
     }
     add_to(&ring->n_requests, taken);
     return taken;
@@ -635,11 +659,6 @@ static bool ring_in_consumed(Channel *channel, uint32_t position)
     uint32_t cons = __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
 
     return (int32_t)(cons - position) >= 0;
-}
-
-bool ring_is_consumed(Ring *ring)
-{
-    return ring_in_consumed(&ring->channel, ring_in_published(&ring->channel));
 }
 
 static const ChannelOps ring_ops = {

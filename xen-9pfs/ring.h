@@ -60,9 +60,6 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled);
  * since it was published only in part, is no reason to look again. [reader] */
 bool ring_has_requests(Ring *ring);
 
-/* True when the frontend has consumed all replies that are published. [reader] */
-bool ring_is_consumed(Ring *ring);
-
 /* Publishes replies that wait for room. Returns true when some still wait. [reader] */
 bool ring_pump(Ring *ring);
 

@@ -36,7 +36,6 @@
  * #syscalls munmap madvise */
 
 enum {
-    LATE_TURNS = 16,      /* in which the first reply is not announced, when that has not helped */
     TAKE_BUDGET = 32,     /* requests of one ring before the next has its turn */
     PASSES_PER_POLL = 64, /* busy passes before the descriptors are looked at */
     ALONE_MSEC = 10000,   /* how long a worker without a task waits for a supervisor */
@@ -73,7 +72,6 @@ typedef struct Worker {
     bool masked[LINK_MAX_RINGS]; /* an event came and the port was not unmasked yet */
 
     Spin spin;
-    unsigned late_turns; /* see announce_first() */
     bool trimmed;
     unsigned empty_events; /* events since a request was taken, or since: */
     int64_t storm_start;   /* monotonic microseconds */
@@ -404,31 +402,6 @@ static void stop_serving(Worker *w)
  * Serving
  */
 
-/* Tells the frontend of the first reply of a turn when others follow: it wakes up while we make those.
- * Where it takes that one reply before we can go on, it has our CPU or is awake, and this only costs
- * time. */
-static void announce_first(Worker *w, Ring *ring)
-{
-    if (w->late_turns > 0) {
-        w->late_turns--;
-        return;
-    }
-    ring_notify(ring);
-    if (ring_is_consumed(ring))
-        w->late_turns = LATE_TURNS;
-}
-
-/* Takes what a ring holds, up to a limit. The frontend is told of all replies in the end. */
-static unsigned take_turn(Worker *w, Ring *ring, bool *stalled)
-{
-    unsigned taken = ring_take(ring, 1, stalled);
-
-    if (taken == 0 || !ring_has_requests(ring))
-        return taken;
-    announce_first(w, ring);
-    return taken + ring_take(ring, TAKE_BUDGET - 1, stalled);
-}
-
 /* Work has come: what was done to save work is over. */
 static void calm_down(Worker *w)
 {
@@ -447,7 +420,7 @@ static bool serve_rings(Worker *w, bool *waiting)
         Ring *ring = w->rings[i];
         bool stalled = false;
 
-        taken += take_turn(w, ring, &stalled);
+        taken += ring_take(ring, TAKE_BUDGET, &stalled);
         *waiting = ring_pump(ring) || stalled || *waiting;
     }
     *waiting = session_tend(w->session) || *waiting;
