@@ -22,7 +22,7 @@ $(BUILD)/tests/fuzz/fuzz_codec: $(patsubst %,$(BUILD)/protocol/%.o,codec stat fs
 $(BUILD)/tests/fuzz/fuzz_session: $(PROTOCOL_TEST_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
 
 # It has its own Xen, its own sandbox, which is none, and its own export.
-$(BUILD)/tests/fuzz/fuzz_ring: $(patsubst %,$(BUILD)/xen-9pfs/%.o,worker ring link spin answer answer_records) \
+$(BUILD)/tests/fuzz/fuzz_ring: $(patsubst %,$(BUILD)/xen-9pfs/%.o,worker ring link spin turns answer answer_records) \
                                $(patsubst %,$(BUILD)/tests/%.o,fuzz/xen lib/memory_fs lib/memory_ops) \
                                $(TSAN_OBJS) $(filter-out $(BUILD)/protocol/local%,$(PROTOCOL_OBJS)) $(COMMON_OBJS)
 
