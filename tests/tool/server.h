@@ -48,7 +48,8 @@ typedef struct ToolRun {
 } ToolRun;
 
 /* Runs the tool on the server with `command` behind --run-dir, in a UTF-8 locale, UTC and without a
- * terminal. `command` is split as a shell would. */
+ * terminal. `command` is split as a shell would. Workers have a minute to answer, unless it has
+ * another --timeout: who never answers costs the test that time. */
 ToolRun tool_run(const Server *server, const char *command);
 ToolRun tool_run_in(const Server *server, const char *locale, const char *command);
 void tool_run_clear(ToolRun *run);

@@ -39,7 +39,7 @@ static void test_list(void)
 
     server_add_devices(server, true);
     expect(
-        server, "list", 1,
+        server, "list --timeout=5", 1,
         "DEVICE  DOMAIN  TAG    PATH        MODEL         STATE                            RINGS  "
         "DIALECT   MSIZE  MOUNTS  FIDS  OPEN  BUSY  SINCE\n"
         "3.0     web     share  /srv/share  mapped-xattr  connected                            2  "
@@ -48,7 +48,7 @@ static void test_list(void)
         "-             -       -     -     -     -  -\n"
         "12.0    db      data   /srv/data   none          connected, read-only, no answer      1  "
         "-             -       -     -     -     -  2023-11-14 22:15:00\n",
-        "xen-9pfs: device 12.0 (db:data): no answer within 2.0 s\n");
+        "xen-9pfs: device 12.0 (db:data): no answer within 5.0 s\n");
     server_stop(server);
 }
 
@@ -285,6 +285,7 @@ static void test_json(void)
         g_auto(ToolRun) run = tool_run(server, command);
         g_autoptr(JsonParser) parser = json_parser_new();
 
+        g_assert_cmpstr(run.errors, ==, "");
         g_assert_cmpint(run.status, ==, 0);
         g_assert_true(json_parser_load_from_data(parser, run.output, -1, NULL));
     }
@@ -300,7 +301,7 @@ static void test_json_values(void)
     JsonObject *object;
 
     server_add_devices(server, true);
-    run = tool_run(server, "list --json");
+    run = tool_run(server, "list --json --timeout=5");
     g_assert_cmpint(run.status, ==, 1);
     g_assert_true(json_parser_load_from_data(parser, run.output, -1, NULL));
     array = json_node_get_array(json_parser_get_root(parser));
@@ -315,7 +316,7 @@ static void test_json_values(void)
     g_assert_true(json_object_get_null_member(object, "msize"));
     object = json_array_get_object_element(array, 2);
     g_assert_cmpstr(json_object_get_string_member(object, "worker_error"), ==,
-                    "no answer within 2.0 s");
+                    "no answer within 5.0 s");
     server_stop(server);
 }
 
@@ -343,6 +344,7 @@ static void test_usage(void)
         {"trace --ops=", "trace: --ops needs the name of an operation"},
         {"trace --count=-1", "trace: --count is not negative"},
         {"top --sort=luck", "top: nothing can be sorted by \"luck\""},
+        {"list --timeout=0", "list: --timeout is 0.001 to 3600"},
         {"top --interval=0", "top: --interval is 0.1 to 86400"},
         {"top", "top: this is no terminal; use --batch or --once"},
     };

@@ -151,7 +151,7 @@ static void test_silent_worker(void)
     g_auto(ToolRun) run = {0};
 
     server_add_devices(server, true);
-    run = tool_run(server, "metrics");
+    run = tool_run(server, "metrics --timeout=5");
     g_assert_cmpint(run.status, ==, 0);
     expect_line(run.output, "xen_9pfs_device_up{device=\"12.0\",domain=\"db\",tag=\"data\"} 0");
     expect_line(run.output, "xen_9pfs_device_up{" SHARE "} 1");
@@ -215,8 +215,8 @@ static void test_promtool(void)
     int status = -1;
 
     server_add_devices(server, true);
-    command = g_strdup_printf("%s --run-dir=%s metrics | %s check metrics 2>&1", program,
-                              server_run_dir(server), promtool);
+    command = g_strdup_printf("%s --run-dir=%s --timeout=5 metrics | %s check metrics 2>&1",
+                              program, server_run_dir(server), promtool);
     argv[2] = command;
     if (promtool == NULL) {
         g_test_skip("there is no promtool");

@@ -211,12 +211,12 @@ static void test_batch(void)
     unsigned n = 0;
 
     server_add_devices(server, true);
-    run = tool_run(server, "top --batch --count 2 --interval 0.1 --sort name");
+    run = tool_run(server, "top --batch --count 2 --interval 0.1 --sort name --timeout=3");
     g_assert_cmpint(run.status, ==, 0);
     for (const char *at = run.output; (at = strstr(at, "  3 devices, by name\n")) != NULL; at++)
         n++;
     g_assert_cmpuint(n, ==, 2);
-    g_assert_nonnull(strstr(run.output, "no answer within 2.0 s\n3.0     web     share"));
+    g_assert_nonnull(strstr(run.output, "no answer within 3.0 s\n3.0     web     share"));
     g_assert_null(strchr(run.output, '\033'));
     server_stop(server);
 }

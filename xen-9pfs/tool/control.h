@@ -17,7 +17,7 @@
 #include "xen-9pfs/tool/tool.h"
 
 enum {
-    CONTROL_LIMIT_MS = 2000,         /* what a worker gets to answer */
+    CONTROL_LIMIT_MS = 2000, /* what a worker gets to answer, unless --timeout says otherwise */
     CONTROL_DAEMON_LIMIT_MS = 10000, /* what the supervisor gets */
     CONTROL_NO_LIMIT = -1,
 };

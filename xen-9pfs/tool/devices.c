@@ -159,7 +159,8 @@ GPtrArray *devices_ask(const Tool *tool, const GPtrArray *devices, const char *c
         if (device_is_served(device))
             g_ptr_array_add(asked, query);
     }
-    control_run(tool, (Query *const *)asked->pdata, asked->len, CONTROL_LIMIT_MS, NULL, NULL);
+    control_run(tool, (Query *const *)asked->pdata, asked->len, (int)(tool->timeout * 1000), NULL,
+                NULL);
     return queries;
 }
 

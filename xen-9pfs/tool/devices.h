@@ -19,7 +19,7 @@ GPtrArray *devices_find(const Tool *tool, char **arguments, char **error);
 /* True when the device has a worker, which can be asked. */
 bool device_is_served(const Record *device);
 
-/* Asks the workers of `devices` the same, each with CONTROL_LIMIT_MS. Returns their queries in the
+/* Asks the workers of `devices` the same, each within the tool's timeout. Returns their queries in the
  * same order, whatever has come of them; a device without a worker has a complete answer without
  * records. The context of each is its device, which must live as long. The caller unrefs the
  * array. */

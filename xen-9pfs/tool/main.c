@@ -7,39 +7,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xen-9pfs/tool/control.h"
 #include "xen-9pfs/tool/text.h"
 #include "xen-9pfs/tool/tool.h"
 
 #define DEFAULT_RUN_DIR "/run/xen-9pfs"
 
+enum { MAX_TIMEOUT_SECONDS = 3600 };
+
 static const char summary[] =
     "Shows and changes what xen-9pfsd, the 9P file server for Xen guests, does.\n"
     "DEVICE is DOMAIN, DOMAIN:TAG or DOMID.DEVID; all devices are meant when none is named.";
 
-static Tool tool;
+static Tool tool = {.timeout = CONTROL_LIMIT_MS / 1000.0};
 
 const Command *const commands[] = {
-    &command_attach,
-    &command_check,
-    &command_completion,
-    &command_config,
-    &command_detach,
-    &command_fids,
-    &command_help,
-    &command_list,
-    &command_metrics,
-    &command_reload,
-    &command_requests,
-    &command_stats,
-    &command_top,
-    &command_trace,
-    &command_version,
-    NULL,
+    &command_attach,  &command_check,  &command_completion, &command_config,
+    &command_detach,  &command_fids,   &command_help,       &command_list,
+    &command_metrics, &command_reload, &command_requests,   &command_stats,
+    &command_top,     &command_trace,  &command_version,    NULL,
 };
 
 const GOptionEntry common_options[] = {
     {"run-dir", 0, 0, G_OPTION_ARG_FILENAME, &tool.run_dir,
      "Folder of the daemon's sockets (default " DEFAULT_RUN_DIR ")", "DIR"},
+    {"timeout", 0, 0, G_OPTION_ARG_DOUBLE, &tool.timeout,
+     "How long a worker may take to answer (default 2)", "SECONDS"},
     {"json", 'j', 0, G_OPTION_ARG_NONE, &tool.json, "Print JSON, for programs", NULL},
     {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
 };
@@ -126,20 +119,32 @@ char *command_describe(const Command *command)
     return text;
 }
 
-/* Parses what stands behind the name of the sub-command, and runs it. */
-static int run_command(const Command *command, int argc, char **argv)
+/* Parses what stands behind the name of the sub-command. A folder that was named in front of it is in
+ * force if none is named now. */
+static bool parse_behind(const Command *command, int *argc, char ***argv, GError **error)
 {
     GOptionContext *context = make_context(command);
     g_autofree char *name = g_strdup_printf("xen-9pfs %s", command->name);
-    g_autoptr(GError) error = NULL;
+    g_autofree char *run_dir = g_steal_pointer(&tool.run_dir);
     gboolean parsed;
-    unsigned n_arguments;
 
     g_set_prgname(name);
-    parsed = g_option_context_parse(context, &argc, &argv, &error);
+    parsed = g_option_context_parse(context, argc, argv, error);
     g_option_context_free(context);
-    if (!parsed)
+    if (tool.run_dir == NULL)
+        tool.run_dir = run_dir != NULL ? g_steal_pointer(&run_dir) : g_strdup(DEFAULT_RUN_DIR);
+    return parsed;
+}
+
+static int run_command(const Command *command, int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    unsigned n_arguments;
+
+    if (!parse_behind(command, &argc, &argv, &error))
         return tool_usage("%s: %s", command->name, error->message);
+    if (!(tool.timeout >= 0.001 && tool.timeout <= MAX_TIMEOUT_SECONDS))
+        return tool_usage("%s: --timeout is 0.001 to %d", command->name, MAX_TIMEOUT_SECONDS);
     if (argc > 1 && strcmp(argv[1], "--") == 0) {
         argv[1] = argv[0];
         argv++;
@@ -151,8 +156,6 @@ static int run_command(const Command *command, int argc, char **argv)
     if (n_arguments > command->max_arguments)
         return tool_usage("%s: unexpected argument \"%s\"", command->name,
                           argv[command->max_arguments + 1]);
-    if (tool.run_dir == NULL)
-        tool.run_dir = g_strdup(DEFAULT_RUN_DIR);
     return command->run(&tool, argv + 1);
 }
 

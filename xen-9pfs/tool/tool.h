@@ -30,8 +30,9 @@ enum {
 
 /* What the options that all sub-commands share say. */
 typedef struct Tool {
-    char *run_dir; /* where the daemon has its sockets */
-    gboolean json; /* print JSON; only for a Command with .json */
+    char *run_dir;  /* where the daemon has its sockets */
+    double timeout; /* seconds that a worker has to answer */
+    gboolean json;  /* print JSON; only for a Command with .json */
 } Tool;
 
 /* A sub-command. The words in `arguments` and in the options' arg_description tell the shells how
