@@ -315,7 +315,7 @@ worker_pids()
 is_daemon()
 {
     case $(readlink "$1/exe" 2>/dev/null) in
-        */xen-9pfsd) ;;
+        */xen-9pfsd | */xen-9pfsd\ \(deleted\)) ;; # since an upgrade
         *) return 1 ;;
     esac
     # A zombie has no command line any more and holds nothing but its number.
