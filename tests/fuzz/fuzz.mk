@@ -21,10 +21,16 @@ $(FUZZ_TARGETS): $(BUILD)/%: $(BUILD)/%.o $(FUZZ_OBJS)
 $(BUILD)/tests/fuzz/fuzz_codec: $(patsubst %,$(BUILD)/protocol/%.o,codec stat fs id_map)
 $(BUILD)/tests/fuzz/fuzz_session: $(PROTOCOL_TEST_OBJS) $(PROTOCOL_OBJS) $(COMMON_OBJS)
 
-# It has its own Xen, its own sandbox, which is none, and its own export.
-$(BUILD)/tests/fuzz/fuzz_ring: $(patsubst %,$(BUILD)/xen-9pfs/%.o,worker ring link spin turns answer answer_records) \
-                               $(patsubst %,$(BUILD)/tests/%.o,fuzz/xen lib/memory_fs lib/memory_ops) \
-                               $(TSAN_OBJS) $(filter-out $(BUILD)/protocol/local%,$(PROTOCOL_OBJS)) $(COMMON_OBJS)
+# It has its own Xen, its own sandbox, which is none, and its own export; of the daemon it takes what a worker needs.
+FUZZ_WORKER_OBJS := $(filter-out %/main.o %/sandbox.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard xen-9pfs/*.c))) \
+                    $(filter-out $(BUILD)/protocol/local%,$(PROTOCOL_OBJS)) $(COMMON_OBJS)
+
+$(BUILD)/tests/fuzz/libworker.a: $(FUZZ_WORKER_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/tests/fuzz/fuzz_ring: $(patsubst %,$(BUILD)/tests/%.o,fuzz/xen lib/memory_fs lib/memory_ops) $(TSAN_OBJS) \
+                               $(BUILD)/tests/fuzz/libworker.a
 
 # With libFuzzer, which looks for inputs that execute new lines; see tests/fuzz/run. The whole daemon on the
 # hypervisor stand-in has no such engine: test_hostile attacks it by chance, xenstore included.
