@@ -241,11 +241,24 @@ static GArray *list_children(pid_t daemon)
     return pids;
 }
 
+static bool has_pid(const GArray *pids, pid_t pid)
+{
+    for (unsigned i = 0; i < pids->len; i++) {
+        if (g_array_index(pids, pid_t, i) == pid)
+            return true;
+    }
+    return false;
+}
+
+/* What a child has started belongs to it, and counts only when it outlives it. */
 unsigned standin_daemon_children(const StandinDaemon *daemon)
 {
     g_autoptr(GArray) pids = list_children(daemon->pid);
+    unsigned count = 0;
 
-    return pids->len;
+    for (unsigned i = 0; i < pids->len; i++)
+        count += !has_pid(pids, parent_of(g_array_index(pids, pid_t, i)));
+    return count;
 }
 
 unsigned standin_daemon_children_wait(const StandinDaemon *daemon, unsigned expected)
