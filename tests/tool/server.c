@@ -40,8 +40,7 @@ struct Server {
     pthread_t thread;
     pthread_mutex_t lock; /* of the answers */
     GPtrArray *answers;
-    GPtrArray
-        *replaced; /* GBytes, which live on: ThreadSanitizer does not see GLib count references */
+    GPtrArray *replaced; /* GBytes that live on: ThreadSanitizer does not see GLib's references */
     GPtrArray *clients; /* the thread's */
 };
 
