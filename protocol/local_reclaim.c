@@ -144,7 +144,7 @@ typedef enum Outcome {
     OUTCOME_ROOM,    /* there is more room now, or enough */
     OUTCOME_MOVED,   /* the file is not where it was */
     OUTCOME_CHANGED, /* it is there, but in use, or no longer as it was */
-    OUTCOME_REFUSED, /* it is as it was and cannot be deleted: nor could it after another count */
+    OUTCOME_REFUSED, /* it cannot be deleted, nor could it after another count */
     OUTCOME_NOTHING, /* nothing can be deleted */
 } Outcome;
 
@@ -200,13 +200,21 @@ static void log_deletion(LocalFs *fs, const Candidate *c)
                 "a limit is reached: deleted the oldest file that is not open, %s", path);
 }
 
+/* Whether `error`, of finding a directory, tells that it is not where it was; else something is in
+ * the way that another count would not change, such as too many open files. */
+static bool is_elsewhere(int error)
+{
+    return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EXDEV;
+}
+
 static Outcome delete_candidate(LocalFs *fs, const Candidate *c)
 {
-    Outcome outcome = OUTCOME_MOVED;
     const char *name;
     FsNode *dir;
+    int error = find_directory(fs, c, &dir, &name);
+    Outcome outcome = is_elsewhere(error) ? OUTCOME_MOVED : OUTCOME_REFUSED;
 
-    if (find_directory(fs, c, &dir, &name) == 0) {
+    if (!error) {
         outcome = delete_in_order(dir, name, c);
         fs_node_unref(dir);
     }

@@ -258,6 +258,40 @@ static void test_mapped_links_stay(Share *s, gconstpointer unused)
     g_assert_true(exists(s, "b"));
 }
 
+/* Deleting takes a descriptor. A guest that holds all that it may have is refused, and not left waiting
+ * while the tree is counted again and again. */
+static void test_no_descriptor_left(Share *s, gconstpointer unused)
+{
+    enum { DIRECTORIES = 8 };
+    ExportOptions options = export_default_options;
+    uint32_t fid = 1;
+    int error = 0;
+
+    (void)unused;
+    for (unsigned i = 0; i < DIRECTORIES; i++) {
+        g_autofree char *name = g_strdup_printf("d%u", i);
+        g_autofree char *path = share_path(s, name);
+        g_assert_cmpint(g_mkdir(path, 0777), ==, 0);
+    }
+    put_old(s, "d0/old", 1, 1000);
+    options.quota = (QuotaOptions){.max_files = DIRECTORIES + 1, .auto_delete = true};
+    options.limits.max_descriptors = DIRECTORIES - 2;
+    share_reopen(s, &options);
+    g_assert_cmpint(quota_wait_counted(share_quota(s)), ==, 0);
+    for (; !error && fid < DIRECTORIES; fid++) {
+        g_autofree char *name = g_strdup_printf("d%u", fid);
+        error = client_walk(&s->client, SHARE_ROOT, fid, name, NULL, NULL);
+    }
+    g_assert_cmpint(error, ==, -ENFILE);
+    g_assert_cmpint(client_mkdir(&s->client, SHARE_ROOT, "new", 0700, SHARE_GID), ==, -ENOSPC);
+    g_assert_true(exists(s, "d0/old"));
+    g_assert_cmpint(client_clunk(&s->client, 1), ==, 0);
+    g_assert_cmpint(client_clunk(&s->client, 2), ==, 0);
+    share_put(s, "d0/other", ""); /* something has changed, so that looking is worth while */
+    g_assert_cmpint(client_unlinkat(&s->client, SHARE_ROOT, "d7", 0x200), ==, 0);
+    g_assert_cmpint(client_mkdir(&s->client, SHARE_ROOT, "new", 0700, SHARE_GID), ==, 0);
+}
+
 /* A directory on the way was replaced by a link that leads out: the file there is another one. Once
  * that is counted, there is room. */
 static void test_replaced_directory(Share *s, gconstpointer unused)
@@ -343,6 +377,7 @@ int main(int argc, char **argv)
                               test_mapped_links_stay);
     share_add_test_with_model("/quota-delete/mapped-links-stay", MODEL_MAPPED_FILE,
                               test_mapped_links_stay);
+    share_add_test("/quota-delete/no-descriptor-left", test_no_descriptor_left);
     share_add_test("/quota-delete/replaced-directory", test_replaced_directory);
     share_add_test("/quota-delete/impossible-claims", test_impossible_claims_delete_nothing);
     share_add_test_on("/quota-delete/more-than-remembered", "memory",
