@@ -297,7 +297,7 @@ guest_destroy()
 supervisor_pid()
 {
     for process in /proc/[0-9]*; do
-        if is_daemon "$process" && ! is_worker "$process"; then
+        if is_daemon "$process" && ! is_worker "$process" && ! grep -qs keeper "$process/comm"; then
             echo "${process#/proc/}"
         fi
     done
@@ -322,10 +322,11 @@ is_daemon()
     [ -n "$(tr -d '\0' <"$1/cmdline" 2>/dev/null)" ]
 }
 
-# The command line, or the process title that replaced it.
+# By the command line, or the process title that replaced it. A worker's keeper has the same and another name; it ends with
+# its worker, which the kernel sees to.
 is_worker()
 {
-    tr '\0' ' ' <"$1/cmdline" 2>/dev/null | grep -q worker
+    tr '\0' ' ' <"$1/cmdline" 2>/dev/null | grep -q worker && ! grep -qs keeper "$1/comm"
 }
 
 count_workers()
