@@ -6,7 +6,8 @@
  * open, changed, moved or removed by the time it is needed: an open file is passed over and stays
  * on the list; of the others, only one that still is the file that was counted, with the same time,
  * is deleted. When the list is used up and there may be others, the tree is counted again: a list
- * is long, so that this costs little for each file that is deleted. It is counted again as well when
+ * is long, so that this costs little for each file that is deleted. A list of which no file could be
+ * deleted would come again, and ends the search. The tree is counted again as well when
  * the oldest file has been moved, unless that was done a moment ago: then others go before it.
  */
 #include <errno.h>
@@ -218,12 +219,14 @@ static Outcome delete_candidate(LocalFs *fs, const Candidate *c)
         outcome = delete_in_order(dir, name, c);
         fs_node_unref(dir);
     }
-    if (outcome == OUTCOME_ROOM)
+    if (outcome == OUTCOME_ROOM) {
+        quota_note_deletion(fs->quota->quota);
         log_deletion(fs, c);
-    else if (!quota_has(fs->quota->quota, c->device, c->inode))
+    } else if (!quota_has(fs->quota->quota, c->device, c->inode)) {
         outcome = OUTCOME_NOTHING; /* the guest has removed it */
-    else if (outcome != OUTCOME_REFUSED)
+    } else if (outcome != OUTCOME_REFUSED) {
         quota_note_change(fs->quota->quota);
+    }
     return outcome;
 }
 

@@ -43,6 +43,7 @@ struct Quota {
     bool stopping;       /* written with the lock, read without */
     bool disturbed;
     bool truncated;        /* the last count knows of more files to delete than it remembers */
+    bool drawn_on;         /* one of those that it remembered has been deleted */
     uint64_t n_changes;    /* that may bring other files to delete */
     uint64_t changes_then; /* n_changes when the last count began */
     uint64_t n_looked_at;
@@ -494,7 +495,7 @@ static bool is_worth_recounting(const Quota *q, QuotaReason reason)
 
     switch (reason) {
     case QUOTA_SEARCH:
-        return q->truncated || q->n_changes != q->changes_then;
+        return (q->truncated && q->drawn_on) || q->n_changes != q->changes_then;
     case QUOTA_MOVED:
         return age >= enough;
     default:
@@ -520,6 +521,13 @@ void quota_note_change(Quota *q)
 {
     pthread_mutex_lock(&q->lock);
     q->n_changes++;
+    pthread_mutex_unlock(&q->lock);
+}
+
+void quota_note_deletion(Quota *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->drawn_on = true;
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -605,6 +613,7 @@ void quota_end_count(Quota *q, bool truncated)
     q->next = (Count){0};
     q->known = true;
     q->truncated = truncated;
+    q->drawn_on = false;
     q->n_ended++;
     q->ended_usec = g_get_monotonic_time();
     wake_waiters(q);

@@ -186,6 +186,10 @@ int quota_recount(Quota *quota, QuotaReason reason);
 /* A count may find other files to delete than before. */
 void quota_note_change(Quota *quota);
 
+/* A file that the last count has found was deleted. Until one was, a list of which nothing could be
+ * deleted is not asked for again. */
+void quota_note_deletion(Quota *quota);
+
 /* How old a count must be before something that is refused is worth another, and how many times
  * what the last one took; for tests. */
 void quota_set_recount_age(Quota *quota, unsigned msec, unsigned factor);

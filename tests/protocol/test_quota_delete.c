@@ -258,6 +258,22 @@ static void test_mapped_links_stay(Share *s, gconstpointer unused)
     g_assert_true(exists(s, "b"));
 }
 
+/* More of them than are remembered, and older than all else: to count again would bring the same. */
+static void test_many_mapped_links_stay(Share *s, gconstpointer unused)
+{
+    enum { LINKS = 4100 };
+
+    (void)unused;
+    for (unsigned i = 0; i < LINKS; i++) {
+        g_autofree char *name = g_strdup_printf("link%u", i);
+
+        g_assert_cmpint(client_symlink(&s->client, SHARE_ROOT, name, "x", SHARE_GID), ==, 0);
+    }
+    share_limit(s, (QuotaOptions){.max_files = LINKS, .auto_delete = true});
+    g_assert_cmpint(client_mkdir(&s->client, SHARE_ROOT, "d", 0700, SHARE_GID), ==, -ENOSPC);
+    g_assert_true(exists(s, "link0"));
+}
+
 /* Deleting takes a descriptor. A guest that holds all that it may have is refused, and not left waiting
  * while the tree is counted again and again. */
 static void test_no_descriptor_left(Share *s, gconstpointer unused)
@@ -377,6 +393,8 @@ int main(int argc, char **argv)
                               test_mapped_links_stay);
     share_add_test_with_model("/quota-delete/mapped-links-stay", MODEL_MAPPED_FILE,
                               test_mapped_links_stay);
+    share_add_test_with_model("/quota-delete/many-mapped-links-stay", MODEL_MAPPED_XATTR,
+                              test_many_mapped_links_stay);
     share_add_test("/quota-delete/no-descriptor-left", test_no_descriptor_left);
     share_add_test("/quota-delete/replaced-directory", test_replaced_directory);
     share_add_test("/quota-delete/impossible-claims", test_impossible_claims_delete_nothing);
