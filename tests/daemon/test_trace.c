@@ -248,6 +248,7 @@ static void test_state(Fixture *fixture, const void *data)
     close(fd);
 }
 
+/* A worker that is asked by many at once, which may have hung up meanwhile, gives some no answer. */
 static void await_fifth_tracer(const Fixture *fixture)
 {
     gint64 end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
@@ -259,9 +260,10 @@ static void await_fifth_tracer(const Fixture *fixture)
         control_send(fd, "trace 1.0\n", 10);
         line = control_read_line(fd);
         close(fd);
-        if (strcmp(line, "ok") == 0)
+        if (g_strcmp0(line, "ok") == 0)
             return;
-        g_assert_cmpstr(line, ==, "error there are four tracers already");
+        if (line)
+            g_assert_cmpstr(line, ==, "error there are four tracers already");
         g_assert_cmpint(g_get_monotonic_time(), <, end);
         g_usleep(1000);
     }
