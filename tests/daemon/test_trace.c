@@ -108,36 +108,45 @@ static void read_hello(Slot *slot)
     g_assert_cmpint(call(slot, p9_twalk(TAG, ROOT_FID, 9, "none")), ==, ENOENT);
 }
 
-static void test_filter_ops(Fixture *fixture, const void *data)
+/* An event, and the message that it is about; the last of a list is {NULL, NULL}. */
+typedef struct Expected {
+    const char *event, *type;
+} Expected;
+
+/* What read_hello() shows to such a tracer: these, and nothing else. */
+static void expect_filtered(Fixture *fixture, const char *request, const Expected *expected)
 {
     Slot *slot = connected_slot(fixture, 1, 0);
-    int fd = start_trace(fixture, "trace 1.0 ops=Tread,Tlopen");
+    int fd = start_trace(fixture, request);
 
-    (void)data;
     read_hello(slot);
-    pass_event(fd, "request", "Tlopen");
-    pass_event(fd, "reply", "Rlopen");
-    pass_event(fd, "request", "Tread");
-    pass_event(fd, "reply", "Rread");
+    for (; expected->event; expected++)
+        pass_event(fd, expected->event, expected->type);
     finish(fixture, slot);
     g_assert_null(control_read_line(fd));
     close(fd);
 }
 
+static void test_filter_ops(Fixture *fixture, const void *data)
+{
+    static const Expected expected[] = {{"request", "Tlopen"},
+                                        {"reply", "Rlopen"},
+                                        {"request", "Tread"},
+                                        {"reply", "Rread"},
+                                        {NULL, NULL}};
+
+    (void)data;
+    expect_filtered(fixture, "trace 1.0 ops=Tread,Tlopen", expected);
+}
+
 /* Also messages that make the fid, or name it as their second one. */
 static void test_filter_fid(Fixture *fixture, const void *data)
 {
-    Slot *slot = connected_slot(fixture, 1, 0);
-    int fd = start_trace(fixture, "trace 1.0 fid=9");
+    static const Expected expected[] = {
+        {"request", "Twalk"}, {"rerror", "Twalk"}, {"reply", "Rlerror"}, {NULL, NULL}};
 
     (void)data;
-    read_hello(slot);
-    pass_event(fd, "request", "Twalk");
-    pass_event(fd, "rerror", "Twalk");
-    pass_event(fd, "reply", "Rlerror");
-    finish(fixture, slot);
-    g_assert_null(control_read_line(fd));
-    close(fd);
+    expect_filtered(fixture, "trace 1.0 fid=9", expected);
 }
 
 /* What a message names counts, and what its fid is. */

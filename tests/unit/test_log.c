@@ -153,7 +153,7 @@ static void keep_line(int priority, const char *line, void *context)
 }
 
 /* Returns the line of the source at which something was not as it should be, or 0. */
-static int use_socket(void)
+static int use_socket(LogTarget target)
 {
     char got[256] = "", relayed[64] = "";
     int server = start_syslog();
@@ -163,7 +163,7 @@ static int use_socket(void)
 
     if (server < 0)
         return __LINE__;
-    log_init(LOG_TARGET_SOCKET, LOG_INFO);
+    log_init(target, LOG_INFO);
     log_set_pid(4321);
     log_set_relay(keep_line, relayed);
     log_warning("one %d", 1);
@@ -175,19 +175,15 @@ static int use_socket(void)
     return strcmp(relayed, "5 two") == 0 ? 0 : __LINE__;
 }
 
-/* To the system log, and when that is gone to whoever was named instead. */
-static void test_socket(void)
+/* Runs a check in a process of its own, with a /dev and a /run of its own. It returns 0, or the line
+ * that failed. */
+static void check_apart(int (*check)(LogTarget target), LogTarget target)
 {
     int status;
-    pid_t pid;
+    pid_t pid = fork();
 
-    if (geteuid() != 0) {
-        g_test_skip("only root can have a /dev of its own");
-        return;
-    }
-    pid = fork();
     if (pid == 0) {
-        int line = use_socket();
+        int line = check(target);
 
         if (line != 0)
             g_printerr("%s: line %d\n", __FILE__, line);
@@ -198,6 +194,16 @@ static void test_socket(void)
         g_test_skip("the root is no mount here");
     else
         g_assert_cmpint(status, ==, 0);
+}
+
+/* To the system log, and when that is gone to whoever was named instead. */
+static void test_socket(void)
+{
+    if (geteuid() != 0) {
+        g_test_skip("only root can have a /dev of its own");
+        return;
+    }
+    check_apart(use_socket, LOG_TARGET_SOCKET);
 }
 
 /* A line with a new line in it, about a request of a device. */
@@ -255,34 +261,14 @@ static int use_journal(LogTarget target)
     return strstr(got, ": domain 7 device 2: two") != NULL ? 0 : __LINE__;
 }
 
-/* Runs in a process of its own, with a /dev and a /run of its own. */
-static void check_journal(LogTarget target)
-{
-    int status;
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        int line = use_journal(target);
-
-        if (line != 0)
-            g_printerr("%s: line %d\n", __FILE__, line);
-        _exit(line != 0);
-    }
-    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_OWN_MOUNTS)
-        g_test_skip("the root is no mount here");
-    else
-        g_assert_cmpint(status, ==, 0);
-}
-
 static void test_journal(void)
 {
     if (geteuid() != 0) {
         g_test_skip("only root can have a /run of its own");
         return;
     }
-    check_journal(LOG_TARGET_SOCKET);
-    check_journal(LOG_TARGET_SYSLOG);
+    check_apart(use_journal, LOG_TARGET_SOCKET);
+    check_apart(use_journal, LOG_TARGET_SYSLOG);
 }
 
 static void assert_escaped(const char *bytes, size_t size, const char *expected)
