@@ -53,10 +53,10 @@ static void drop_stage(Request *r)
  * it. */
 static bool needs_nodes(const Request *r)
 {
-    bool is_clunk = r->t.type == P9_TCLUNK;
-
-    if (!r->fid || !is_clunk)
-        return r->fid != NULL;
+    if (!r->fid)
+        return false;
+    if (r->t.type != P9_TCLUNK)
+        return true;
     return r->fid->remove_on_clunk || (r->fid->xattr && xattr_is_pending(r->fid->xattr));
 }
 
