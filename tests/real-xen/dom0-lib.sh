@@ -314,6 +314,7 @@ worker_pids()
 
 is_daemon()
 {
+    [ -e "$1/exe" ] || return 1 # a kernel thread: this costs no process
     case $(readlink "$1/exe" 2>/dev/null) in
         */xen-9pfsd | */xen-9pfsd\ \(deleted\)) ;; # since an upgrade
         *) return 1 ;;
