@@ -257,7 +257,7 @@ void events_tell_reply(const Request *r)
         describe_reply(text, r->t.type, r->reply.start, r->reply.used);
     }
     g_string_append_printf(text, " (%" G_GINT64_FORMAT " us)", usec);
-    record_number(line, "bytes", r->reply.used);
+    record_number(line, "bytes", request_reply_size(r));
     record_number(line, "latency_us", (uint64_t)usec);
     tell(r, line, false, text);
 }

@@ -47,7 +47,7 @@ static inline void event_rcancel(const Request *r)
 /* Its reply is about to be published. */
 static inline void event_reply(const Request *r)
 {
-    TRACE3(reply, r->t.tag, r->id, r->reply.used);
+    TRACE3(reply, r->t.tag, r->id, request_reply_size(r));
     if (r->traced)
         events_tell_reply(r);
 }

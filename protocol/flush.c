@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Flush: cancellation. Everything here runs on the reader.
+ * Flush: cancellation. Everything here runs on a reader, in its turn.
  *
  * The rule: a request that a Tflush cancelled is answered with nothing, and what it held is
  * released; a request that completed is answered; Rflush comes after either. A Tflush goes through

@@ -129,12 +129,40 @@ static void use_bytes(Request *r, ssize_t n)
     r->throttle.unused -= MIN(r->throttle.unused, (uint32_t)n);
 }
 
+/* Reads to where the channel publishes the data, so that it need not be copied there. Returns 1 where that is
+ * not possible, and 0 or -EAGAIN: what has failed is left to somebody who may wait. */
+static int read_in_place(Request *r, FsFile *file, uint32_t count)
+{
+    struct iovec place[2];
+    size_t done = 0;
+
+    if (!r->nowait || count <= REQUEST_SMALL_BODY || !request_begin_in_place(r, count, place))
+        return 1;
+    for (unsigned i = 0; i < 2 && place[i].iov_len > 0; i++) {
+        ssize_t got = file->node->fs->ops->read(file, place[i].iov_base, place[i].iov_len,
+                                                r->t.io.offset + done, true);
+
+        if (got < 0) {
+            request_end_in_place(r);
+            return -EAGAIN;
+        }
+        done += (size_t)got;
+        if ((size_t)got < place[i].iov_len)
+            break;
+    }
+    write_u32(request_reply(r, sizeof(uint32_t)), (uint32_t)done);
+    r->in_place = (uint32_t)done;
+    use_bytes(r, (ssize_t)done);
+    return 0;
+}
+
 int op_read(Request *r)
 {
     uint32_t count = MIN(r->t.io.count, r->msize - P9_RREAD_OVERHEAD);
     FsFile *file = r->fid->file;
     ByteWriter *w;
     ssize_t got;
+    int error;
 
     if (r->fid->xattr)
         return read_xattr(r);
@@ -142,6 +170,9 @@ int op_read(Request *r)
         return -EBADF;
     if (r->fid->stream)
         return read_directory(r, count);
+    error = read_in_place(r, file, count);
+    if (error <= 0)
+        return error;
     w = request_reply(r, sizeof(uint32_t) + count);
     if (!w)
         return -ENOMEM;

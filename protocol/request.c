@@ -35,6 +35,24 @@ ByteWriter *request_reply(Request *r, size_t size)
     return reserve_reply(r, P9_HEADER_SIZE + size) ? &r->reply : NULL;
 }
 
+bool request_begin_in_place(Request *r, uint32_t size, struct iovec place[2])
+{
+    const ChannelOps *ops = r->channel->ops;
+
+    if (!ops->begin_in_place)
+        return false;
+    r->has_place = ops->begin_in_place(r->channel, r, P9_RREAD_OVERHEAD + size, place);
+    return r->has_place;
+}
+
+void request_end_in_place(Request *r)
+{
+    if (r->has_place)
+        r->channel->ops->end_in_place(r->channel, r);
+    r->has_place = false;
+    r->in_place = 0;
+}
+
 void request_stage_fid(Request *r, uint32_t id, Fid *expected, Fid *fid)
 {
     r->stage.id = id;
@@ -208,6 +226,7 @@ static void encode_error(Request *r, int error)
 {
     bool numeric = r->dialect == DIALECT_9P2000_L || r->dialect == DIALECT_NONE;
 
+    request_end_in_place(r);
     reserve_reply(r, REQUEST_SMALL_REPLY); /* which every request has */
     if (!numeric) {
         const char *text = error_text(-error);
@@ -225,12 +244,12 @@ static void encode_reply(Request *r, int error)
 {
     if (error == 0 && r->reply.used == 0)
         reserve_reply(r, P9_HEADER_SIZE);
-    if (error == 0 && (r->reply.failed || r->reply.used > r->msize))
+    if (error == 0 && (r->reply.failed || request_reply_size(r) > r->msize))
         error = -EMSGSIZE;
     if (error)
         encode_error(r, error);
     else
-        write_header(r->reply.start, (uint32_t)r->reply.used, (uint8_t)(r->t.type + 1), r->t.tag);
+        write_header(r->reply.start, request_reply_size(r), (uint8_t)(r->t.type + 1), r->t.tag);
 }
 
 void request_respond(Request *r, int error)
@@ -247,6 +266,7 @@ void request_respond(Request *r, int error)
     pool_thread_calm();
 
     if (discard) {
+        request_end_in_place(r);
         request_finish(r);
         return;
     }
@@ -291,17 +311,16 @@ static void end_without_reply(Request *r)
 
 static void count(const Request *r)
 {
-    bool reader = g_thread_self() == r->session->reader;
     StatsEvent event = {
         .type = r->t.type,
         .error = r->error != 0,
         .cancelled = !r->published,
         .bytes_in = r->size,
-        .bytes_out = (uint32_t)r->reply.used,
-        .usec = session_clock(r->session, reader) - r->taken_at,
+        .bytes_out = request_reply_size(r),
+        .usec = session_clock(r->session) - r->taken_at,
     };
 
-    stats_count(r->session->stats, reader, &event);
+    stats_count(r->session->stats, session_is_first_reader(r->session), &event);
 }
 
 void request_finish(Request *r)

@@ -14,6 +14,8 @@
 #ifndef PROTOCOL_REQUEST_H
 #define PROTOCOL_REQUEST_H
 
+#include <sys/uio.h>
+
 #include "common/bytes.h"
 #include "protocol/codec.h"
 #include "protocol/fid.h"
@@ -84,12 +86,12 @@ struct Request {
     size_t charge;   /* bytes counted against the session's limit */
     bool reserved;   /* admitted from the reserve */
     bool nowait;     /* runs on the reader: must not wait */
-    bool helped;     /* a large transfer that runs beside the reader */
 
     int64_t taken_at; /* monotonic microseconds */
     int error;        /* of the reply: an errno value, or 0 */
     Traced *traced;   /* somebody wants to see what becomes of it; NULL: nobody */
     gint state;       /* atomic: RequestState */
+    bool has_place;   /* see ChannelOps.begin_in_place */
 
     /* Under the tag's lock: */
     PoolThread *thread; /* works on it, and can be interrupted; NULL: none, or the reader */
@@ -131,7 +133,8 @@ struct Request {
 
     uint8_t *message;
     size_t message_actual; /* as buffer_pool_get() said; 0 when in small_message */
-    ByteWriter reply;      /* the whole R-message, header included */
+    ByteWriter reply;      /* the whole R-message, header included, but for: */
+    uint32_t in_place;     /* bytes of an Rread's data that are where they will be published */
     size_t reply_actual;   /* likewise; 0 when in small_reply */
 
     Tmessage t;
@@ -142,6 +145,19 @@ struct Request {
 /* Room for a reply with a body of at most `size` bytes. Returns a writer placed at the body, or
  * NULL when there is no memory, which cannot happen up to REQUEST_SMALL_BODY. */
 ByteWriter *request_reply(Request *request, size_t size);
+
+/* Borrows the place of an Rread's data on the channel, for at most `size` bytes of it. Returns false
+ * when it is not to be had: the data goes into request_reply(). */
+bool request_begin_in_place(Request *request, uint32_t size, struct iovec place[2]);
+
+/* Gives it back unused. request_respond() does the same for an error. */
+void request_end_in_place(Request *request);
+
+/* Of the whole R-message, in bytes. */
+static inline uint32_t request_reply_size(const Request *request)
+{
+    return (uint32_t)request->reply.used + request->in_place;
+}
 
 /* Stages the fid change that makes `id` stand for `fid` (taking over the caller's reference) where
  * now `expected` stands, or nothing when that is NULL. */

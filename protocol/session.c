@@ -13,12 +13,13 @@
 enum {
     RESERVED_REQUESTS = 64,          /* admitted beyond the limit, when they release something */
     REPLY_ESTIMATE = 4096,           /* of everything but reads */
-    BULK_BYTES = 64 * 1024,          /* larger transfers may run beside the reader */
-    MAX_HELPED = 4,                  /* of them at once */
     KEPT_BUFFERS = 24 * 1024 * 1024, /* free buffers kept for reuse, as long as there is work */
 };
 
 G_STATIC_ASSERT(sizeof(Request) <= BUFFER_MIN);
+
+/* The session of which the calling thread is a reader, but not the first one. */
+static __thread const Session *read_beside;
 
 const SessionLimits session_default_limits = {
     .device = DEVICE_DEFAULT_LIMITS,
@@ -33,6 +34,17 @@ static void lock_released(void *context)
 
     if (session->lock_waits) /* NULL at the very end */
         lock_waits_poke(session->lock_waits);
+}
+
+/* For a lock that is held for less than going to sleep costs. */
+static void init_adaptive(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
 }
 
 Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *limits,
@@ -66,11 +78,44 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     session->released_end = &session->released;
     log_limit_init(&session->malformed_limit);
     log_limit_init(&session->reuse_limit);
-    session->max_helped = MIN((gint)g_get_num_processors() - 1, MAX_HELPED);
     session->wake = wake;
     session->wake_context = context;
     session->reader = g_thread_self();
+    init_adaptive(&session->reader_lock);
+    session->n_readers = 1;
     return session;
+}
+
+void session_lock(Session *session)
+{
+    pthread_mutex_lock(&session->reader_lock);
+}
+
+void session_unlock(Session *session)
+{
+    pthread_mutex_unlock(&session->reader_lock);
+}
+
+void session_join_readers(Session *session)
+{
+    read_beside = session;
+    session->n_readers++;
+}
+
+void session_leave_readers(Session *session)
+{
+    read_beside = NULL;
+    session->n_readers--;
+}
+
+bool session_is_first_reader(const Session *session)
+{
+    return g_thread_self() == session->reader;
+}
+
+static bool is_reader(const Session *session)
+{
+    return session_is_first_reader(session) || read_beside == session;
 }
 
 void session_add_channel(Session *session, Channel *channel)
@@ -93,7 +138,7 @@ uint32_t session_max_message(const Session *session)
 
 static void wake_reader(Session *session)
 {
-    if (g_thread_self() != session->reader)
+    if (!session_is_first_reader(session))
         session->wake(session->wake_context);
 }
 
@@ -167,8 +212,6 @@ void session_uncharge(Session *session, const Request *request)
         g_atomic_int_add(&session->n_reserved, -1);
     else
         g_atomic_pointer_add(&session->inflight_bytes, -(gssize)request->charge);
-    if (request->helped)
-        g_atomic_int_add(&session->n_helped, -1);
     if (request->throttle.unused > 0 && throttle_waits_give_back(session->throttle, request))
         wake_reader(session);
     if (g_atomic_int_get(&session->starved) &&
@@ -187,13 +230,21 @@ static bool get_message_buffer(Request *request, uint32_t size)
     return request->message != NULL;
 }
 
-int64_t session_clock(Session *session, bool reader)
+int64_t session_clock(Session *session)
 {
     int64_t now = g_get_monotonic_time();
 
-    if (reader)
+    if (session_is_first_reader(session))
         session->now = now;
     return now;
+}
+
+/* When a request is taken. */
+static int64_t turn_time(Session *session)
+{
+    bool known = session_is_first_reader(session) && session->now;
+
+    return known ? session->now : session_clock(session);
 }
 
 static Request *new_request(Session *session, Channel *channel, uint32_t size)
@@ -213,7 +264,7 @@ static Request *new_request(Session *session, Channel *channel, uint32_t size)
     }
     request->id = session->last_id + 1;
     __atomic_store_n(&session->last_id, request->id, __ATOMIC_RELAXED);
-    request->taken_at = session->now ? session->now : session_clock(session, true);
+    request->taken_at = turn_time(session);
     request->fids = fid_table_ref(session->state.fids);
     request->msize = session->state.msize;
     request->dialect = session->state.dialect;
@@ -326,37 +377,6 @@ static bool runs_on_reader(const Session *session, const Request *request)
     }
 }
 
-static bool is_bulk(const Request *request)
-{
-    bool transfer = request->t.type == P9_TREAD || request->t.type == P9_TWRITE;
-
-    return transfer && request->t.io.count > BULK_BYTES;
-}
-
-/* Whether the reader has more to do than this request. */
-static bool more_waits(const Session *session)
-{
-    for (unsigned i = 0; i < session->n_channels; i++) {
-        Channel *channel = session->channels[i];
-
-        if (channel->ops->out_published(channel) != channel->ops->out_position(channel))
-            return true;
-    }
-    return false;
-}
-
-/* A large transfer keeps a processor busy for long: another one may have it, when the reader has
- * something else to do meanwhile and there are so many. */
-static bool needs_help(Session *session, Request *request)
-{
-    if (!is_bulk(request) || !more_waits(session) ||
-        g_atomic_int_get(&session->n_helped) >= session->max_helped)
-        return false;
-    g_atomic_int_inc(&session->n_helped);
-    request->helped = true;
-    return true;
-}
-
 static void run_on_pool(Job *job)
 {
     Request *request = (Request *)job;
@@ -367,12 +387,27 @@ static void run_on_pool(Job *job)
         request_cancel(request);
 }
 
+/* Runs the request on this thread, a reader. Other readers have their turns meanwhile, unless it
+ * changes what is the readers'. Returns false when it would have waited. */
+static bool run_at_once(Session *session, Request *request)
+{
+    bool is_shared = session->n_readers > 1 && request->op->place != OP_READER;
+    bool has_ended;
+
+    g_atomic_int_set(&request->state, REQUEST_RUNNING);
+    request->nowait = true;
+    if (is_shared)
+        session_unlock(session);
+    has_ended = request_run(request);
+    if (is_shared)
+        session_lock(session);
+    return has_ended;
+}
+
 static void run_or_queue(Session *session, Request *request)
 {
-    if (runs_on_reader(session, request) && !needs_help(session, request)) {
-        g_atomic_int_set(&request->state, REQUEST_RUNNING);
-        request->nowait = true;
-        if (request_run(request))
+    if (runs_on_reader(session, request)) {
+        if (run_at_once(session, request))
             return;
         request->nowait = false;
     }
@@ -513,7 +548,8 @@ bool session_tend(Session *session)
     waiting = flush_tend(session);
     if (session->left_some)
         note_in_flight(session);
-    session->now = 0;
+    if (session_is_first_reader(session))
+        session->now = 0;
     return waiting;
 }
 
@@ -524,11 +560,6 @@ int session_timeout(Session *session)
     if (usec <= 0)
         return (int)usec;
     return (int)MIN(usec / 1000 + 1, INT_MAX);
-}
-
-bool session_is_helped(Session *session)
-{
-    return g_atomic_int_get(&session->n_helped) > 0;
 }
 
 void session_release_waiters(Session *session, Request *waiters)
@@ -577,11 +608,11 @@ void session_drop_table(Session *session, FidTable *table)
     submit_drop(session, NULL, table);
 }
 
-/* True when letting go of `fid` may keep this thread, the reader, waiting. The reader owns
+/* True when letting go of `fid` may keep this thread, a reader, waiting. The readers own
  * session->pool, which is gone at the end. */
 static bool drop_may_wait(const Session *session, const Fid *fid)
 {
-    return fid->node->class == FS_REMOTE && g_thread_self() == session->reader && session->pool;
+    return fid->node->class == FS_REMOTE && is_reader(session) && session->pool;
 }
 
 void session_drop_fid(Session *session, Fid *fid)
@@ -628,6 +659,17 @@ static Request *abandon_group(Session *session, uint16_t group, const Request *k
     return cancelled;
 }
 
+/* Nothing of the conversation so far is published after this. */
+static void finish_publishing(Session *session)
+{
+    for (unsigned i = 0; i < session->n_channels; i++) {
+        Channel *channel = session->channels[i];
+
+        if (channel->ops->finish_publishing)
+            channel->ops->finish_publishing(channel);
+    }
+}
+
 void session_reset(Session *session, Request *keep)
 {
     FidTable *old = session->state.fids;
@@ -640,6 +682,7 @@ void session_reset(Session *session, Request *keep)
             request_finish(r);
         }
     }
+    finish_publishing(session);
     flush_forget_all(session);
     pthread_mutex_lock(&session->state_lock);
     session->state.fids = fid_table_new(session->limits.device.max_fids);
@@ -681,6 +724,7 @@ void session_free(Session *session)
     buffer_pool_free(session->buffers);
     stats_free(session->stats);
     pthread_mutex_destroy(&session->state_lock);
+    pthread_mutex_destroy(&session->reader_lock);
     pthread_mutex_destroy(&session->released_lock);
     log_limit_deinit(&session->malformed_limit);
     log_limit_deinit(&session->reuse_limit);

@@ -2,13 +2,20 @@
 /*
  * Session: one client's conversation over one or several channels (rings).
  *
- * One thread, the reader, takes requests from all channels and calls the functions here marked
- * [reader]; it never waits. What must wait runs on the session's pool. Any thread publishes replies.
+ * The reader takes requests from all channels and calls the functions here marked [reader]; it never
+ * waits. What must wait runs on the session's pool. Any thread publishes replies.
+ *
+ * While there is more to do than one thread can, there may be several readers, each with channels of
+ * its own. Then they take turns: who is in a function marked [reader] holds the session's lock, see
+ * session_lock(), and session_take() lets go of it while an operation runs. So what is the reader's is
+ * never touched by two at once, and operations run side by side.
  *
  * What makes up the session itself is in SessionState: dialect, msize and fid table.
  */
 #ifndef PROTOCOL_SESSION_H
 #define PROTOCOL_SESSION_H
+
+#include <sys/uio.h>
 
 #include "common/buffer.h"
 #include "common/log.h"
@@ -31,6 +38,16 @@ typedef struct ChannelOps {
      * ends with request_finish(). Any thread. Never waits. */
     void (*send)(Channel *channel, Request *request);
 
+    /* Lends the place where the reply to `request`, of at most `size` bytes, would be published, without
+     * its first P9_RREAD_OVERHEAD bytes: an Rread's data. Until send() or end_in_place(), by the same
+     * thread and soon, no other reply is published. Returns false when that cannot be had at once.
+     * NULL where there is no such place. */
+    bool (*begin_in_place)(Channel *channel, Request *request, uint32_t size,
+                           struct iovec place[2]);
+
+    /* There is nothing in the place after all. */
+    void (*end_in_place)(Channel *channel, Request *request);
+
     /* Position behind the last request that the client has published. [reader] */
     uint32_t (*out_published)(Channel *channel);
 
@@ -42,6 +59,10 @@ typedef struct ChannelOps {
 
     /* Position behind the last published reply; no publication is half-way when it returns. */
     uint32_t (*in_published)(Channel *channel);
+
+    /* Waits for replies that other threads are about to publish: no longer than copying takes. NULL where
+     * there are none. [reader] */
+    void (*finish_publishing)(Channel *channel);
 
     /* True when the client has consumed every reply before `position`. [reader] */
     bool (*in_consumed)(Channel *channel, uint32_t position);
@@ -88,15 +109,13 @@ struct Session {
     uint64_t last_id; /* written by the reader only */
     Stats *stats;
     int64_t started_at; /* monotonic microseconds, as the next */
-    int64_t now;        /* since the reader's last turn began; 0: it has to be read. Reader only */
+    int64_t now;        /* since the first reader's turn began; 0: it has to be read. Its own */
     bool left_some;     /* in this turn not all requests ended at once; reader only */
     uint64_t most_in_flight; /* at the end of a turn; written by the reader only */
 
     gsize inflight_bytes; /* atomic: charges of all requests */
     gint n_reserved;      /* atomic: requests admitted from the reserve */
     gint starved;         /* atomic: the reader waits for memory */
-    gint max_helped;      /* large transfers that may run beside the reader at once */
-    gint n_helped;        /* atomic: those that do, or wait to be published */
 
     GQueue flushes; /* Tflush requests that wait for channels, oldest first; reader only */
     unsigned n_flushes_taking;     /* of these, how many wait for requests to be taken */
@@ -107,7 +126,9 @@ struct Session {
 
     void (*wake)(void *context); /* makes the reader call session_tend(); any thread */
     void *wake_context;
-    GThread *reader;
+    GThread *reader;             /* the first one */
+    pthread_mutex_t reader_lock; /* held by the reader whose turn it is */
+    unsigned n_readers;          /* changed by readers */
 
     LogLimit malformed_limit;
     LogLimit reuse_limit;
@@ -120,6 +141,15 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
 
 /* Adds a channel, before the first request. `channel` must outlive the session. */
 void session_add_channel(Session *session, Channel *channel);
+
+/* Begins and ends a turn of a reader. They may be left out as long as there is only one. */
+void session_lock(Session *session);
+void session_unlock(Session *session);
+
+/* The calling thread becomes a reader beside the first one, for channels that no other reader takes
+ * requests from meanwhile; or it ceases to be one. [reader] */
+void session_join_readers(Session *session);
+void session_leave_readers(Session *session);
 
 /* Makes a request for the message of `size` bytes whose first `n_peeked` bytes, at least the
  * header, are at `peeked`; they are copied. The caller fills in the rest of request->message.
@@ -139,9 +169,6 @@ bool session_tend(Session *session);
 /* For how many milliseconds the reader may otherwise sleep before it calls session_tend() again, as
  * poll() takes it: -1 is for ever. [reader] */
 int session_timeout(Session *session);
-
-/* Whether a large transfer runs beside the reader because that has more to do. [reader] */
-bool session_is_helped(Session *session);
 
 /* How the session is. */
 typedef struct SessionStatus {
@@ -217,9 +244,12 @@ void session_reset(Session *session, Request *keep);
 /* For operations: what Tversion has agreed on. [reader] */
 void session_agree(Session *session, Dialect dialect, uint32_t msize);
 
-/* The monotonic time, in microseconds. On the reader (`reader`) it also is when the next requests are
+/* Whether the calling thread is the session's first reader. */
+bool session_is_first_reader(const Session *session);
+
+/* The monotonic time, in microseconds. On the first reader it also is when the next requests are
  * taken, up to the end of its turn: so the clock is read once for each. */
-int64_t session_clock(Session *session, bool reader);
+int64_t session_clock(Session *session);
 
 /* The largest message that fits all channels. */
 uint32_t session_max_message(const Session *session);

@@ -14,7 +14,7 @@
  * out. When its turn comes it is run, whatever has become of its fid's number meanwhile. What it does
  * not use in the end - at the end of a file, after an error - it gives back when it is freed.
  *
- * All is the reader's but throttle_waits_give_back(). The reader is also the timer: it asks before
+ * All is a reader's in its turn but throttle_waits_give_back(). The reader is also the timer: it asks before
  * it sleeps for how long it may.
  */
 #ifndef PROTOCOL_THROTTLE_WAIT_H

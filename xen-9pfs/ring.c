@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -46,7 +47,7 @@ struct Ring {
     Channel channel; /* first: a Channel is its Ring */
     RingPeer peer;
     evtchn_port_t port; /* ours */
-    GThread *reader;
+    GThread *reader;    /* atomic */
     Shared *shared;
     uint8_t *data;
     uint32_t n_pages;
@@ -63,7 +64,9 @@ struct Ring {
     uint64_t n_notified; /* atomic */
 
     /* Reader only. */
-    uint32_t out_seen;    /* what out_prod was when ring_take() last looked */
+    uint32_t out_seen;    /* what out_prod was when ring_take() last looked, */
+    uint32_t cons_seen;   /* and in_cons, when ring_pump() did, */
+    bool waits_for_room;  /* because a reply waited */
     bool notify;          /* the frontend is to be told of something */
     uint32_t unannounced; /* bytes of replies that it has not been told of */
     unsigned late_turns;  /* see announce_first() */
@@ -79,6 +82,8 @@ struct Ring {
     uint64_t stalled_usec; /* in all, */
     int64_t stalled_since; /* and since when; 0: no reply waits for room */
     ReplyQueue reserved;   /* have room and are being copied */
+    const Request
+        *in_place; /* is being written where its reply will be: none gets room meanwhile */
     bool closed;
 };
 
@@ -97,6 +102,14 @@ static void queue_push(ReplyQueue *queue, Request *request)
     request->next = NULL;
     *queue->end = request;
     queue->end = &request->next;
+}
+
+static void queue_push_first(ReplyQueue *queue, Request *request)
+{
+    request->next = queue->head;
+    queue->head = request;
+    if (!request->next)
+        queue->end = &request->next;
 }
 
 static Request *queue_pop(ReplyQueue *queue)
@@ -188,7 +201,7 @@ Ring *ring_new(const RingPeer *peer, char **why)
     ring->channel.ops = &ring_ops;
     ring->peer = *peer;
     ring->port = (evtchn_port_t)-1;
-    ring->reader = g_thread_self();
+    ring_set_reader(ring);
     pthread_mutex_init(&ring->lock, NULL);
     queue_init(&ring->pending);
     queue_init(&ring->reserved);
@@ -226,6 +239,11 @@ void ring_free(Ring *ring)
 Channel *ring_channel(Ring *ring)
 {
     return &ring->channel;
+}
+
+void ring_set_reader(Ring *ring)
+{
+    g_atomic_pointer_set(&ring->reader, g_thread_self());
 }
 
 unsigned ring_order(const Ring *ring)
@@ -404,10 +422,17 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
     return taken;
 }
 
-bool ring_has_requests(Ring *ring)
+static uint32_t load_in_cons(const Ring *ring)
+{
+    return __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
+}
+
+bool ring_has_work(Ring *ring)
 {
     uint32_t bytes = bytes_published(ring);
 
+    if (ring->waits_for_room && load_in_cons(ring) != ring->cons_seen)
+        return true;
     return bytes >= P9_HEADER_SIZE && ring->out_cons + bytes != ring->out_seen;
 }
 
@@ -428,7 +453,7 @@ static void copy_in(Ring *ring, uint32_t position, const void *from, uint32_t si
  * lock held. */
 static uint32_t free_space(Ring *ring)
 {
-    uint32_t cons = __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
+    uint32_t cons = load_in_cons(ring);
 
     if (ring->in_prod - cons > ring->size) {
         set_broken(ring, "the frontend's in_cons is not within what was published");
@@ -452,9 +477,11 @@ static void trace_stall(Ring *ring)
 {
     const Request *waits = ring->pending.head;
 
+    if (ring->in_place)
+        return; /* they wait for that, not for room */
     if (waits && waits != ring->stalled) {
         ring->n_stalls++;
-        event_ring_stall(ring->channel.session, ring->channel.index, waits->reply.used);
+        event_ring_stall(ring->channel.session, ring->channel.index, request_reply_size(waits));
     }
     if (!waits != !ring->stalled)
         count_stalled_time(ring);
@@ -466,11 +493,12 @@ static void trace_stall(Ring *ring)
 static unsigned reserve_replies(Ring *ring, Request **first, ReplyQueue *dropped)
 {
     unsigned n = 0;
-    uint32_t room = ring->pending.head && !ring->closed ? free_space(ring) : 0;
+    bool may_send = ring->pending.head && !ring->closed && !ring->in_place;
+    uint32_t room = may_send ? free_space(ring) : 0;
 
-    while (ring->pending.head && ring->pending.head->reply.used <= room) {
+    while (ring->pending.head && request_reply_size(ring->pending.head) <= room) {
         Request *request = queue_pop(&ring->pending);
-        uint32_t size = (uint32_t)request->reply.used;
+        uint32_t size = request_reply_size(request);
 
         if (!request_retire(request)) {
             queue_push(dropped, request);
@@ -501,7 +529,7 @@ static uint32_t publish_replies(Ring *ring, Request *first, unsigned n, ReplyQue
         first->copied = true;
     while (ring->reserved.head && ring->reserved.head->copied) {
         Request *request = queue_pop(&ring->reserved);
-        ring->in_prod += (uint32_t)request->reply.used;
+        ring->in_prod += request_reply_size(request);
         ring->n_replies++;
         queue_push(published, request);
     }
@@ -511,7 +539,7 @@ static uint32_t publish_replies(Ring *ring, Request *first, unsigned n, ReplyQue
     return bytes;
 }
 
-/* Copies the `n` replies from `first` into the room that they have. */
+/* Copies the `n` replies from `first` into the room that they have, but for what is there already. */
 static void copy_replies(Ring *ring, Request *first, unsigned n)
 {
     for (Request *r = first; n > 0; n--) {
@@ -542,7 +570,7 @@ static void pump_and_unlock(Ring *ring)
     finish_all(&dropped);
     if (bytes == 0)
         return;
-    if (g_thread_self() == ring->reader)
+    if (g_thread_self() == g_atomic_pointer_get(&ring->reader))
         announce_later(ring, bytes);
     else
         notify_frontend(ring);
@@ -553,7 +581,55 @@ static void ring_send(Channel *channel, Request *request)
     Ring *ring = (Ring *)channel;
 
     pthread_mutex_lock(&ring->lock);
-    queue_push(&ring->pending, request);
+    if (ring->in_place == request) {
+        ring->in_place = NULL;
+        queue_push_first(&ring->pending, request); /* the room behind is its own */
+    } else {
+        queue_push(&ring->pending, request);
+    }
+    pump_and_unlock(ring);
+}
+
+/*
+ * Replies in place
+ */
+
+static bool take_place(Ring *ring, const Request *request, uint32_t size, uint32_t *position)
+{
+    bool is_free;
+
+    pthread_mutex_lock(&ring->lock);
+    is_free = !ring->pending.head && !ring->in_place && !ring->closed && free_space(ring) >= size;
+    if (is_free)
+        ring->in_place = request;
+    *position = ring->in_reserved;
+    pthread_mutex_unlock(&ring->lock);
+    return is_free;
+}
+
+static bool ring_begin_in_place(Channel *channel, Request *request, uint32_t size,
+                                struct iovec place[2])
+{
+    Ring *ring = (Ring *)channel;
+    uint32_t data_size = size - P9_RREAD_OVERHEAD;
+    uint32_t position, at, first;
+
+    if (!take_place(ring, request, size, &position))
+        return false;
+    at = (position + P9_RREAD_OVERHEAD) & (ring->size - 1);
+    first = MIN(data_size, ring->size - at);
+    place[0] = (struct iovec){.iov_base = ring->in + at, .iov_len = first};
+    place[1] = (struct iovec){.iov_base = ring->in, .iov_len = data_size - first};
+    return true;
+}
+
+static void ring_end_in_place(Channel *channel, Request *request)
+{
+    Ring *ring = (Ring *)channel;
+
+    pthread_mutex_lock(&ring->lock);
+    assert(ring->in_place == request);
+    ring->in_place = NULL;
     pump_and_unlock(ring);
 }
 
@@ -561,6 +637,7 @@ bool ring_pump(Ring *ring)
 {
     bool waiting;
 
+    ring->cons_seen = load_in_cons(ring);
     pthread_mutex_lock(&ring->lock);
     if (ring->pending.head) {
         pump_and_unlock(ring);
@@ -568,6 +645,7 @@ bool ring_pump(Ring *ring)
     }
     waiting = ring->pending.head != NULL;
     pthread_mutex_unlock(&ring->lock);
+    ring->waits_for_room = waiting;
     return waiting;
 }
 
@@ -653,19 +731,33 @@ static uint32_t ring_in_published(Channel *channel)
     return position;
 }
 
+static void ring_finish_publishing(Channel *channel)
+{
+    Ring *ring = (Ring *)channel;
+
+    pthread_mutex_lock(&ring->lock);
+    while (ring->reserved.head) {
+        pthread_mutex_unlock(&ring->lock);
+        sched_yield();
+        pthread_mutex_lock(&ring->lock);
+    }
+    pthread_mutex_unlock(&ring->lock);
+}
+
 static bool ring_in_consumed(Channel *channel, uint32_t position)
 {
     Ring *ring = (Ring *)channel;
-    uint32_t cons = __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
-
-    return (int32_t)(cons - position) >= 0;
+    return (int32_t)(load_in_cons(ring) - position) >= 0;
 }
 
 static const ChannelOps ring_ops = {
     .send = ring_send,
+    .begin_in_place = ring_begin_in_place,
+    .end_in_place = ring_end_in_place,
     .out_published = ring_out_published,
     .out_taken = ring_out_taken,
     .out_position = ring_out_position,
     .in_published = ring_in_published,
+    .finish_publishing = ring_finish_publishing,
     .in_consumed = ring_in_consumed,
 };

@@ -11,7 +11,7 @@
  * written to the page; an index of the frontend is read once per decision; a message is copied to
  * private memory before it is looked at; order and references are read once, when mapping.
  *
- * The reader thread takes requests; any thread publishes replies. A ring that finds its protocol
+ * One thread at a time, its reader, takes requests; any thread publishes replies. A ring that finds its protocol
  * broken says so once and does nothing any more.
  */
 #ifndef XEN_9PFS_RING_H
@@ -46,6 +46,10 @@ void ring_free(Ring *ring);
 
 Channel *ring_channel(Ring *ring);
 
+/* The calling thread is the ring's reader from now on; who was it before calls nothing more that is marked
+ * [reader]. The one that has made the ring is the first. */
+void ring_set_reader(Ring *ring);
+
 /* The order of its number of pages. */
 unsigned ring_order(const Ring *ring);
 
@@ -56,9 +60,10 @@ evtchn_port_t ring_port(const Ring *ring);
  * when there are more that the session cannot take now. [reader] */
 unsigned ring_take(Ring *ring, unsigned budget, bool *stalled);
 
-/* True when the frontend has published something since ring_take() last looked. What was not taken then,
- * since it was published only in part, is no reason to look again. [reader] */
-bool ring_has_requests(Ring *ring);
+/* True when the frontend has published something since ring_take() last looked, or has made room for a reply
+ * that ring_pump() could not publish. What was not taken, since it was published only in part, is no reason
+ * to look again. [reader] */
+bool ring_has_work(Ring *ring);
 
 /* Publishes replies that wait for room. Returns true when some still wait. [reader] */
 bool ring_pump(Ring *ring);

@@ -2,8 +2,9 @@
 /*
  * Worker: see worker.h.
  *
- * The main thread is the session's reader. It alternates between taking what the rings hold and
- * sleeping until an event channel, the supervisor or another thread has something for it.
+ * The main thread is the session's first reader. It alternates between taking what the rings hold and
+ * sleeping until an event channel, the supervisor or another thread has something for it. While there
+ * is more than it can do it lends all rings but the first to threads of their own.
  */
 #include "xen-9pfs/worker.h"
 
@@ -26,7 +27,7 @@
 #include "protocol/session.h"
 #include "xen-9pfs/answer.h"
 #include "xen-9pfs/link.h"
-#include "xen-9pfs/ring.h"
+#include "xen-9pfs/ring_thread.h"
 #include "xen-9pfs/sandbox.h"
 #include "xen-9pfs/spin.h"
 #include "xen-9pfs/turns.h"
@@ -69,7 +70,8 @@ typedef struct Worker {
     Answers *answers;
     Ring *rings[LINK_MAX_RINGS];
     unsigned n_rings;
-    bool masked[LINK_MAX_RINGS]; /* an event came and the port was not unmasked yet */
+    RingThread *threads[LINK_MAX_RINGS]; /* whom each is lent to at times; NULL for the first */
+    bool masked[LINK_MAX_RINGS];         /* an event came and the port was not unmasked yet */
 
     Spin spin;
     bool trimmed;
@@ -155,6 +157,15 @@ static void trace_state(const Worker *w, const char *old)
         event_state(w->session, device, old, state_name(w));
 }
 
+/* Takes all rings back for good. */
+static void end_ring_threads(Worker *w)
+{
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        ring_thread_free(w->threads[i]);
+        w->threads[i] = NULL;
+    }
+}
+
 /* The device cannot go on; the supervisor closes it and ends this process. */
 static void fail(Worker *w, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static void fail(Worker *w, const char *format, ...)
@@ -168,6 +179,7 @@ static void fail(Worker *w, const char *format, ...)
     g_vsnprintf(w->failure, sizeof(w->failure), format, args);
     va_end(args);
     w->state = LINK_STATE_FAILED;
+    end_ring_threads(w);
     trace_state(w, old);
     send_message(w, LINK_FAILED);
 }
@@ -338,6 +350,8 @@ static void open_session(Worker *w)
     w->session = session_new(w->fs, &w->setup.options, &limits, wake, w);
     for (unsigned i = 0; i < w->n_rings; i++)
         session_add_channel(w->session, ring_channel(w->rings[i]));
+    for (unsigned i = 1; i < w->n_rings; i++)
+        w->threads[i] = ring_thread_new(w->session, w->rings[i], wake, w);
 }
 
 static void open_answers(Worker *w)
@@ -384,6 +398,7 @@ static void stop_serving(Worker *w)
 {
     trace_state(w, w->state == LINK_STATE_READY ? "connected" : "failed");
     answers_free(w->answers);
+    end_ring_threads(w);
     if (w->session)
         session_stop(w->session);
     for (unsigned i = 0; i < w->n_rings; i++)
@@ -410,36 +425,63 @@ static void calm_down(Worker *w)
     w->tend_msec = TEND_MSEC;
 }
 
-/* One turn of every ring. Returns true when it did something. */
+static bool is_lent(const Worker *w, unsigned i)
+{
+    return w->threads[i] && ring_thread_has_ring(w->threads[i]);
+}
+
+/* Whether the turn was one in which more than one ring had requests is of interest to those that could be
+ * lent. */
+static void note_turn(Worker *w, const bool *was_mine, unsigned n_busy)
+{
+    for (unsigned i = 1; i < w->n_rings; i++) {
+        if (was_mine[i] && w->threads[i])
+            ring_thread_note_turn(w->threads[i], n_busy > 1);
+    }
+}
+
+/* One turn of every ring that is not lent. Returns true when it did something. */
 static bool serve_rings(Worker *w, bool *waiting)
 {
-    unsigned taken = 0;
+    bool is_mine[LINK_MAX_RINGS];
+    unsigned all_taken = 0;
+    unsigned n_busy = 0;
 
     *waiting = false;
+    session_lock(w->session);
     for (unsigned i = 0; i < w->n_rings; i++) {
         Ring *ring = w->rings[i];
         bool stalled = false;
+        unsigned taken;
 
-        taken += ring_take(ring, TAKE_BUDGET, &stalled);
+        is_mine[i] = !is_lent(w, i);
+        if (!is_mine[i])
+            continue;
+        taken = ring_take(ring, TAKE_BUDGET, &stalled);
         *waiting = ring_pump(ring) || stalled || *waiting;
+        all_taken += taken;
+        n_busy += taken > 0;
     }
     *waiting = session_tend(w->session) || *waiting;
+    session_unlock(w->session);
     for (unsigned i = 0; i < w->n_rings; i++) {
-        ring_notify(w->rings[i]);
+        if (is_mine[i])
+            ring_notify(w->rings[i]);
         if (ring_broken(w->rings[i]))
             fail(w, "ring %u: %s", i, ring_broken(w->rings[i]));
     }
-    if (taken > 0)
+    if (all_taken > 0)
         calm_down(w);
-    return taken > 0;
+    note_turn(w, is_mine, n_busy);
+    return all_taken > 0;
 }
 
-static bool any_requests(void *context)
+static bool any_work(void *context)
 {
     Worker *w = context;
 
     for (unsigned i = 0; i < w->n_rings; i++) {
-        if (ring_has_requests(w->rings[i]))
+        if (!is_lent(w, i) && ring_has_work(w->rings[i]))
             return true;
     }
     return false;
@@ -499,9 +541,12 @@ static int tend_delay(Worker *w)
     return delay;
 }
 
+/* Nobody need be told of what comes on a ring that is lent. */
 static void unmask_ports(Worker *w)
 {
     for (unsigned i = 0; i < w->n_rings; i++) {
+        if (is_lent(w, i))
+            continue;
         if (w->masked[i])
             xenevtchn_unmask(w->evtchn, ring_port(w->rings[i]));
         w->masked[i] = false;
@@ -539,8 +584,11 @@ static int wait_for_events(Worker *w, int timeout)
 static void sleep_until_event(Worker *w, bool waiting)
 {
     int timeout = storm_delay(w);
-    int throttled = session_timeout(w->session);
+    int throttled;
 
+    session_lock(w->session);
+    throttled = session_timeout(w->session);
+    session_unlock(w->session);
     if (timeout < 0)
         unmask_ports(w);
     if (waiting)
@@ -576,11 +624,8 @@ static void serve(Worker *w)
 
         if (w->state != LINK_STATE_READY) {
             wait_for_setup(w);
-        } else if (serve_rings(w, &waiting) ||
-                   (!waiting && spin_for_work(&w->spin, any_requests, w))) {
+        } else if (serve_rings(w, &waiting) || spin_for_work(&w->spin, any_work, w)) {
             w->trimmed = false;
-            if (session_is_helped(w->session))
-                sched_yield(); /* the helper may need this CPU */
             if (++passes % PASSES_PER_POLL == 0)
                 wait_for_events(w, 0);
         } else {

@@ -82,12 +82,12 @@ static void publish(Fixture *f, uint32_t size)
 static void test_whole(Fixture *f, const void *unused)
 {
     (void)unused;
-    g_assert_false(ring_has_requests(f->ring));
+    g_assert_false(ring_has_work(f->ring));
     publish(f, sizeof(version));
-    g_assert_true(ring_has_requests(f->ring));
+    g_assert_true(ring_has_work(f->ring));
     g_assert_cmpuint(take(f), ==, 1);
     g_assert_cmpuint(take(f), ==, 0);
-    g_assert_false(ring_has_requests(f->ring));
+    g_assert_false(ring_has_work(f->ring));
 }
 
 static void test_part(Fixture *f, const void *unused)
@@ -96,12 +96,12 @@ static void test_part(Fixture *f, const void *unused)
     for (uint32_t size = 1; size < sizeof(version); size++) {
         publish(f, size);
         g_assert_cmpuint(take(f), ==, 0);
-        g_assert_false(ring_has_requests(f->ring));
+        g_assert_false(ring_has_work(f->ring));
     }
     publish(f, sizeof(version));
-    g_assert_true(ring_has_requests(f->ring));
+    g_assert_true(ring_has_work(f->ring));
     g_assert_cmpuint(take(f), ==, 1);
-    g_assert_false(ring_has_requests(f->ring));
+    g_assert_false(ring_has_work(f->ring));
 }
 
 static void test_part_behind_whole(Fixture *f, const void *unused)
@@ -111,9 +111,9 @@ static void test_part_behind_whole(Fixture *f, const void *unused)
     publish(f, 2 * sizeof(version) - 1);
     g_assert_cmpuint(take(f), ==, 1);
     take(f);
-    g_assert_false(ring_has_requests(f->ring));
+    g_assert_false(ring_has_work(f->ring));
     publish(f, 2 * sizeof(version));
-    g_assert_true(ring_has_requests(f->ring));
+    g_assert_true(ring_has_work(f->ring));
     g_assert_cmpuint(take(f), ==, 1);
 }
 
