@@ -10,8 +10,8 @@
  * and every one that is missing counts as lost.
  *
  * Guests have CPUs of their own, which no dom0 shares out. So that it is the daemon that is measured,
- * well-behaved guests go before everything else here, and attackers behind the daemon: what competes for
- * the CPUs is the daemon's processes.
+ * well-behaved guests go before everything else here, and attackers have what the daemon leaves: what
+ * competes for the CPUs is the daemon's processes.
  */
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,7 +42,6 @@ enum {
     BLOCK = 4096,
     N_BLOCKS = 64,
     CROWD = 20000,
-    ATTACK_NICE = 10,
 };
 
 typedef enum Phase {
@@ -220,10 +218,11 @@ static void customer_start(Customer *c, gint *stop, gint64 from)
 
 static void *attacker_thread(void *data)
 {
+    const struct sched_param parameters = {0};
     Attacker *a = data;
 
-    if (setpriority(PRIO_PROCESS, (id_t)gettid(), ATTACK_NICE) != 0)
-        g_error("cannot change the priority: %s", g_strerror(errno));
+    if (sched_setscheduler(0, SCHED_IDLE, &parameters) != 0)
+        g_error("cannot change the scheduling policy: %s", g_strerror(errno));
     attack_run(a);
     g_atomic_int_add(&shared->attacked[a->kind], g_atomic_int_get(&a->n));
     return NULL;
