@@ -8,10 +8,10 @@
 #include "xen-9pfs/spin.h"
 
 enum {
-    TAKE_BUDGET = 32,      /* requests in one turn */
-    SHORT_USEC = 300,      /* for which lending is not worth it */
-    MIN_BUSY_TURNS = 8,    /* before the ring is lent, */
-    MAX_BUSY_TURNS = 4096, /* and after it came back too soon again and again */
+    TAKE_BUDGET = 32,     /* requests in one turn */
+    SHORT_USEC = 300,     /* for which lending is not worth it */
+    MIN_BUSY_TURNS = 8,   /* before the ring is lent, */
+    MAX_BUSY_TURNS = 512, /* and after it came back too soon again and again */
     STACK_BYTES = 128 * 1024,
 };
 
@@ -187,10 +187,8 @@ void ring_thread_note_turn(RingThread *t, bool was_busy)
     if (t->busy_turns < t->patience)
         return;
     t->busy_turns = 0;
-    if (!has_processors() || !has_started(t)) {
-        t->patience = MAX_BUSY_TURNS;
+    if (!has_processors() || !has_started(t))
         return;
-    }
     pthread_mutex_lock(&t->lock);
     g_atomic_int_set(&t->is_lent, true);
     t->was_lent = true;

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DOMID = 1, ROOT_FID = 0, START_MSEC = 20000, REALTIME_PRIORITY = 20 };
+enum { DOMID = 1, ROOT_FID = 0, FIRST_IDLE = 2, START_MSEC = 20000, REALTIME_PRIORITY = 20 };
 
 /* A program that lies beside the stand-in's folder. */
 static char *built_program(const char *name)
@@ -245,19 +245,69 @@ static bool start_program(Backend *backend, const char **why)
     return argv != NULL;
 }
 
-static const char *connect_device(Backend *backend, const FrontendDevice *device)
+/* Sets *frontend, also when that fails later. */
+static const char *connect_device(const FrontendDevice *device, Frontend **frontend)
 {
     toolstack_add(device);
     if (!toolstack_wait_state(device, XenbusStateInitWait, START_MSEC))
         return "it does not offer the device";
-    backend->frontend = frontend_new(device);
-    if (!frontend_connect(backend->frontend))
+    *frontend = frontend_new(device);
+    if (!frontend_connect(*frontend))
         return "it does not connect";
-    if (frontend_version(backend->frontend) != 0)
+    if (frontend_version(*frontend) != 0)
         return "Tversion fails";
-    if (frontend_attach(backend->frontend, ROOT_FID) != 0)
+    if (frontend_attach(*frontend, ROOT_FID) != 0)
         return "Tattach fails";
     return NULL;
+}
+
+/*
+ * More devices
+ */
+
+/* Like the first device, with small rings, of another guest. */
+static FrontendDevice small_device(const Backend *backend, uint32_t domid)
+{
+    FrontendDevice device = backend->frontend->device;
+
+    if (!standin_domain_exists(domid))
+        standin_domain_create(domid);
+    device.domid = domid;
+    device.order = 1;
+    device.msize = 4096;
+    return device;
+}
+
+const char *backend_keep_idle(Backend *backend, unsigned n)
+{
+    while (backend->idle->len > n) {
+        frontend_remove(g_ptr_array_index(backend->idle, backend->idle->len - 1));
+        g_ptr_array_set_size(backend->idle, (int)backend->idle->len - 1);
+    }
+    while (backend->idle->len < n) {
+        FrontendDevice device = small_device(backend, FIRST_IDLE + backend->idle->len);
+        Frontend *frontend = NULL;
+        const char *failure = connect_device(&device, &frontend);
+
+        if (frontend)
+            g_ptr_array_add(backend->idle, frontend);
+        if (failure)
+            return failure;
+    }
+    return NULL;
+}
+
+const char *backend_connect_once(Backend *backend, uint64_t *took_ns)
+{
+    FrontendDevice device = small_device(backend, FIRST_IDLE + backend->idle->len);
+    g_autoptr(Frontend) frontend = NULL;
+    gint64 begun = g_get_monotonic_time();
+    const char *failure = connect_device(&device, &frontend);
+
+    *took_ns = (uint64_t)(g_get_monotonic_time() - begun) * 1000;
+    if (frontend && !frontend_remove(frontend) && !failure)
+        failure = "it does not let go of the device";
+    return failure;
 }
 
 Backend *backend_start(const BackendKind *kind, const char *share, char **why)
@@ -267,13 +317,14 @@ Backend *backend_start(const BackendKind *kind, const char *share, char **why)
     const char *failure = NULL;
 
     backend->kind = kind;
+    backend->idle = g_ptr_array_new_with_free_func((GDestroyNotify)frontend_free);
     device.kind = kind->kind;
     device.dialect = kind->dialect;
     device.nodes = kind->nodes;
     standin_start();
     standin_domain_create(DOMID);
     if (start_program(backend, &failure))
-        failure = connect_device(backend, &device);
+        failure = connect_device(&device, &backend->frontend);
     if (failure) {
         g_autofree char *log = backend->daemon ? standin_daemon_log(backend->daemon) : g_strdup("");
 
@@ -287,6 +338,7 @@ Backend *backend_start(const BackendKind *kind, const char *share, char **why)
 
 void backend_stop(Backend *backend)
 {
+    g_ptr_array_unref(backend->idle);
     frontend_free(backend->frontend);
     if (backend->daemon)
         standin_daemon_kill(backend->daemon);

@@ -27,7 +27,8 @@ typedef struct Backend {
     const BackendKind *kind;
     StandinDaemon *daemon;
     Frontend *frontend;
-    GArray *pids; /* of the processes that serve */
+    GArray *pids;    /* of the processes that serve */
+    GPtrArray *idle; /* Frontend: devices that are connected and do nothing */
 } Backend;
 
 /* Starts the stand-in and the backend, connects and attaches as fid 0. One for each process. On
@@ -35,7 +36,15 @@ typedef struct Backend {
 Backend *backend_start(const BackendKind *kind, const char *share, char **why);
 void backend_stop(Backend *backend);
 
-/* CPU time of all threads of the backend, in nanoseconds. */
+/* Sees to it that there are `n` more devices that are connected and idle. Returns NULL or a static text
+ * that says why there are not. */
+const char *backend_keep_idle(Backend *backend, unsigned n);
+
+/* Adds a device, connects it, begins a conversation and removes it again. Sets *took_ns to the time from
+ * the toolstack's word to the first Rattach. Returns as backend_keep_idle(). */
+const char *backend_connect_once(Backend *backend, uint64_t *took_ns);
+
+/* CPU time of all threads of the backend that serve its first device, in nanoseconds. */
 uint64_t backend_cpu_ns(const Backend *backend);
 
 /* Puts a thread (0: the calling one) above all that other programs do, or among them as usual. Without

@@ -190,10 +190,31 @@ static void measure_idle(Bench *bench, const char *name, unsigned settle_ms)
     measure_rounds(bench, name, &idle, 1);
 }
 
+/* One busy device beside others that are connected and do nothing. The null backend has one device. */
+static void measure_beside_idle(Bench *bench)
+{
+    static const unsigned numbers[] = {0, 1, 10, 100};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        g_autofree char *name = g_strdup_printf("getattr-beside-%u-idle", numbers[i]);
+        LaneTask task = {
+            .type = TASK_WORKLOAD,
+            .placement = PLACE_ONE,
+            .workload = 0,
+            .n_idle = numbers[i],
+            .depth = 32,
+            .ms = (unsigned)options.ms,
+        };
+
+        measure_rounds(bench, name, &task, (unsigned)options.rounds);
+    }
+}
+
 static void measure_special(Bench *bench)
 {
     LaneTask flush = {
         .type = TASK_FLUSH, .placement = PLACE_FREE, .depth = 1, .realtime = options.realtime};
+    LaneTask connect = {.type = TASK_CONNECT, .placement = PLACE_FREE, .depth = 1, .ms = 1000};
 
     flush.ms = options.is_quick ? 300 : 1000;
     for (unsigned i = 0; i < n_workloads; i++) {
@@ -202,6 +223,8 @@ static void measure_special(Bench *bench)
                              workloads[i].one_ring ? 8 : 32);
     }
     measure_rounds(bench, "flush", &flush, SLOW_ROUNDS);
+    measure_rounds(bench, "connect", &connect, SLOW_ROUNDS);
+    measure_beside_idle(bench);
 }
 
 /* With a price on notifications, which on Xen are hypercalls. */

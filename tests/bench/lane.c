@@ -21,7 +21,7 @@
 
 enum {
     MAX_THREADS = 2, /* of `direct`, when it may use both CPUs */
-    WATCHDOG_SECONDS = 20,
+    WATCHDOG_SECONDS = 30,
 };
 
 /* What the lane's own process has. */
@@ -203,19 +203,56 @@ static void measure_backend(LaneSelf *self, const LaneTask *task, LaneResult *re
     set_quantiles(result, &self->histogram);
 }
 
+static void measure_connect(LaneSelf *self, const LaneTask *task, LaneResult *result)
+{
+    uint64_t begun = now_ns();
+    const char *why = NULL;
+
+    memset(&self->histogram, 0, sizeof(self->histogram));
+    while (!why && now_ns() - begun < (uint64_t)task->ms * 1000000) {
+        uint64_t took_ns;
+
+        why = backend_connect_once(self->backend, &took_ns);
+        histogram_add(&self->histogram, took_ns);
+        result->operations++;
+    }
+    result->seconds = (double)(now_ns() - begun) / 1e9;
+    result->is_valid = !why;
+    if (why)
+        fail_result(result, self, why);
+    set_quantiles(result, &self->histogram);
+}
+
+/* With other devices of the same backend. The peers are not asked for any: some end when one is added or
+ * removed here. */
+static void measure_beside(LaneSelf *self, const LaneTask *task, LaneResult *result)
+{
+    bool needs_more = task->n_idle > 0 || task->type == TASK_CONNECT;
+    const char *why = needs_more && !self->load->is_ours
+                          ? "only one device"
+                          : backend_keep_idle(self->backend, task->n_idle);
+
+    if (why)
+        fail_result(result, self, why);
+    else if (task->type == TASK_CONNECT)
+        measure_connect(self, task, result);
+    else
+        measure_backend(self, task, result);
+}
+
 static void measure(LaneSelf *self, const LaneTask *task, LaneResult *result)
 {
     cpu_set_t cpus = cpus_for(task->placement, false);
 
     sched_setaffinity(0, sizeof(cpus), &cpus);
     backend_set_priority(0, task->realtime);
-    alarm(WATCHDOG_SECONDS + task->ms / 1000);
+    alarm(WATCHDOG_SECONDS + task->n_idle + task->ms / 1000);
     if (task->type == TASK_IDLE && self->backend) {
         result->idle = backend_look_idle(self->backend, task->ms);
         result->is_valid = true;
     } else if (self->backend) {
-        measure_backend(self, task, result);
-    } else if (task->type == TASK_WORKLOAD) {
+        measure_beside(self, task, result);
+    } else if (task->type == TASK_WORKLOAD && task->n_idle == 0) {
         measure_direct(self, task, result);
     } else {
         g_strlcpy(result->why, "there is no server", sizeof(result->why));

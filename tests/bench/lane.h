@@ -21,8 +21,9 @@ typedef enum Placement {
 
 typedef enum TaskType {
     TASK_WORKLOAD,
-    TASK_FLUSH, /* flush_measure() */
-    TASK_IDLE,  /* backend_look_idle() */
+    TASK_FLUSH,   /* flush_measure() */
+    TASK_IDLE,    /* backend_look_idle() */
+    TASK_CONNECT, /* backend_connect_once(), again and again */
 } TaskType;
 
 typedef struct LaneTask {
@@ -30,6 +31,7 @@ typedef struct LaneTask {
     Placement placement;
     bool realtime;     /* at a real-time priority, so that other programs stand still */
     unsigned workload; /* in workloads[] */
+    unsigned n_idle;   /* other devices of the backend that are connected and idle */
     unsigned depth;
     unsigned ms;
 } LaneTask;
