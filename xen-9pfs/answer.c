@@ -19,7 +19,7 @@
  * send() is in sandbox.c, without an address. */
 
 enum {
-    MAX_CLIENTS = 32,
+    MAX_CLIENTS = 32, /* that are being answered, and as many that wait for their turn */
     IDLE_USEC = 10 * 1000 * 1000, /* in which a client must read something */
 };
 
@@ -241,23 +241,44 @@ static bool start_thread(Answers *a)
     return a->has_thread;
 }
 
+/* Says why there is no answer. A connection that is new has room for that. */
+static void refuse(int client, const char *why)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    ssize_t sent;
+
+    record_error(text, why);
+    sent = send(client, text->str, text->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent; /* who has gone meanwhile need not know */
+    close(client);
+}
+
+/* Returns false when there are too many already. */
+static bool push_caller(Answers *a, int client, const char *request)
+{
+    bool room;
+
+    pthread_mutex_lock(&a->lock);
+    room = g_queue_get_length(&a->callers) < MAX_CLIENTS;
+    if (room) {
+        Caller *caller = g_new0(Caller, 1);
+
+        caller->fd = client;
+        caller->request = g_strdup(request);
+        g_queue_push_tail(&a->callers, caller);
+    }
+    pthread_mutex_unlock(&a->lock);
+    return room;
+}
+
 void answers_take(Answers *a, int client, const char *request)
 {
-    Caller *caller = g_new0(Caller, 1);
-    bool taken;
-
-    caller->fd = client;
-    caller->request = g_strdup(request);
-    taken = start_thread(a);
-    pthread_mutex_lock(&a->lock);
-    taken = taken && g_queue_get_length(&a->callers) < MAX_CLIENTS;
-    if (taken)
-        g_queue_push_tail(&a->callers, caller);
-    pthread_mutex_unlock(&a->lock);
-    if (taken)
-        wake(a);
+    if (!start_thread(a))
+        refuse(client, "the worker cannot start a thread to answer");
+    else if (!push_caller(a, client, request))
+        refuse(client, "the worker has too many clients to answer");
     else
-        free_caller(caller);
+        wake(a);
 }
 
 void answers_free(Answers *a)

@@ -27,7 +27,8 @@ typedef struct AnswerSource {
 
 Answers *answers_new(const AnswerSource *source);
 
-/* Answers `request` to `client`, a connection, which is taken over. Never waits. */
+/* Answers `request` to `client`, a connection, which is taken over; with an error when too many others
+ * are being answered. Never waits. */
 void answers_take(Answers *answers, int client, const char *request);
 
 /* Cuts off all clients and ends the thread. NULL is allowed. */

@@ -676,6 +676,65 @@ static void test_deaf_client(Fixture *fixture, const void *data)
     finish(fixture, slot);
 }
 
+#define TOO_MANY "error the worker has too many clients to answer\n"
+
+/* Whether this client has got an error instead of an answer. Nobody is hung up on without a word. */
+static bool is_refused(int fd)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    g_assert_cmpint(got, !=, 0);
+    return got == 1 && byte == 'e';
+}
+
+/* True when the worker said that they are too many, rather than the supervisor that the worker has not
+ * come to take the last one's request. */
+static bool any_refused_by_worker(int fds[], unsigned *n)
+{
+    for (unsigned i = *n; i-- > 0;) {
+        g_autofree char *answer = is_refused(fds[i]) ? control_read_all(fds[i]) : NULL;
+
+        if (!answer)
+            continue;
+        close(fds[i]);
+        fds[i] = fds[--*n];
+        if (strcmp(answer, TOO_MANY) == 0)
+            return true;
+        g_assert_cmpstr(answer, ==, "error the worker of device 1.0 does not take requests\n");
+        g_usleep(1000);
+    }
+    return false;
+}
+
+/* A worker answers only so many who do not read; the others are told so, and it goes on. */
+static void test_many_deaf_clients(Fixture *fixture, const void *data)
+{
+    enum { MOST = 500 };
+    Slot *slot = slot_with_many_fids(fixture);
+    g_autofree char *answer = NULL;
+    int fds[MOST];
+    unsigned n = 0;
+
+    (void)data;
+    do {
+        g_assert_cmpuint(n, <, MOST);
+        fds[n] = control_connect(fixture);
+        control_send(fds[n], "fids 1.0\n", 9);
+        n++;
+    } while (!any_refused_by_worker(fds, &n));
+    g_assert_cmpuint(n, >, 32);
+    slot_read_file(slot, "hello");
+    for (unsigned i = 0; i < n; i++)
+        close(fds[i]);
+    do { /* it takes a moment until the worker knows that they are gone */
+        g_free(answer);
+        answer = control_ask(fixture, "stats 1.0");
+    } while (g_str_has_prefix(answer, "error the worker"));
+    g_assert_nonnull(strstr(answer, "\tfids=16002\t"));
+    finish(fixture, slot);
+}
+
 /* ---- The socket itself ---- */
 
 static void test_end(Fixture *fixture, const void *data)
@@ -716,6 +775,7 @@ int main(int argc, char **argv)
     FIXTURE_TEST("/control/idle", test_idle);
     FIXTURE_TEST("/control/slow-client", test_slow_client);
     FIXTURE_TEST("/control/deaf-client", test_deaf_client);
+    FIXTURE_TEST("/control/many-deaf-clients", test_many_deaf_clients);
     FIXTURE_TEST("/control/end", test_end);
     g_test_add("/control/two-kinds", Fixture, two_kinds, fixture_set_up, test_two_kinds,
                fixture_tear_down);
