@@ -28,6 +28,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/log.h"
+
 /* #syscalls poll read write close */
 
 enum { HANDLE_BYTES = 48 }; /* ext4 takes 8, tmpfs and XFS 12, Btrfs 20 and up to 40 */
@@ -53,6 +55,7 @@ struct Keeper {
     int fd;               /* this end of a pair of sockets */
     int other_fd;         /* the keeper's, which is in the same table */
     int pidfd;            /* -1 while it does not run */
+    bool gone;            /* it has ended by itself; guarded by the lock */
 };
 
 /*
@@ -222,7 +225,18 @@ static void keep_files(Child *c)
  * This process
  */
 
-/* Waits for a reply, or for the keeper's end. Nothing interrupts it: what is asked for is done by
+/* Whoever has killed it, such as the kernel for want of memory, has not told us. There cannot be another
+ * one: who could start it might open any file of the file system. */
+static int lose_keeper(Keeper *k)
+{
+    k->gone = true;
+    log_error("the keeper has ended: files that it had put away are lost to the fids that stand for "
+              "them (EIO), and from now on max-descriptors is how many files the guest can use, until "
+              "its device is connected anew");
+    return -EIO;
+}
+
+/* Waits for a reply, or for the keeper's end: -ENOTCONN. Nothing interrupts it: what is asked for is done by
  * then, and the reply must not be taken for the next one's. */
 static int await_reply(Keeper *k)
 {
@@ -234,11 +248,20 @@ static int await_reply(Keeper *k)
 
     while (poll(fds, G_N_ELEMENTS(fds), -1) < 0) {
         if (errno != EINTR)
-            return -EIO;
+            return -ENOTCONN;
     }
     if (!(fds[0].revents & POLLIN) || read(k->fd, &reply, sizeof(reply)) != sizeof(reply))
-        return -EIO;
+        return -ENOTCONN;
     return reply.result;
+}
+
+/* -ENOTCONN: it is gone. Its end of the channel is open in this process too, so that one must not
+ * write to it for ever. */
+static int exchange(Keeper *k, const KeeperRequest *request)
+{
+    if (write(k->fd, request, sizeof(*request)) != sizeof(*request))
+        return -ENOTCONN;
+    return await_reply(k);
 }
 
 static int ask(Keeper *k, const KeeperRequest *request)
@@ -246,10 +269,22 @@ static int ask(Keeper *k, const KeeperRequest *request)
     int result = -EIO;
 
     pthread_mutex_lock(&k->lock);
-    if (write(k->fd, request, sizeof(*request)) == sizeof(*request))
-        result = await_reply(k);
+    if (!k->gone)
+        result = exchange(k, request);
+    if (result == -ENOTCONN)
+        result = lose_keeper(k);
     pthread_mutex_unlock(&k->lock);
     return result;
+}
+
+bool keeper_is_gone(Keeper *k)
+{
+    bool gone;
+
+    pthread_mutex_lock(&k->lock);
+    gone = k->gone;
+    pthread_mutex_unlock(&k->lock);
+    return gone;
 }
 
 int keeper_keep(Keeper *k, uint32_t slot, int fd)
@@ -343,7 +378,7 @@ void keeper_free(Keeper *k)
     const KeeperRequest end = {.op = KEEPER_END};
     const int fds[] = {k->fd, k->other_fd, k->pidfd};
 
-    if (k->pidfd >= 0 && write(k->fd, &end, sizeof(end)) == sizeof(end))
+    if (k->pidfd >= 0 && !k->gone && write(k->fd, &end, sizeof(end)) == sizeof(end))
         await_end(k);
     for (size_t i = 0; i < G_N_ELEMENTS(fds); i++) {
         if (fds[i] >= 0)

@@ -22,6 +22,7 @@
 #ifndef PROTOCOL_KEEPER_H
 #define PROTOCOL_KEEPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct Keeper Keeper;
@@ -38,8 +39,12 @@ void keeper_free(Keeper *keeper);
  * or -EIO when the keeper is gone. */
 int keeper_keep(Keeper *keeper, uint32_t slot, int fd);
 
-/* Any thread. Returns a descriptor, -ESTALE when the file is not there any more, or another negative
- * errno. */
+/* Any thread. Returns a descriptor, -ESTALE when the file is not there any more, -EIO when the keeper is
+ * gone, or another negative errno. */
 int keeper_fetch(Keeper *keeper, uint32_t slot);
+
+/* Any thread. Whether the keeper has ended by itself, which was found, and logged, by one of the calls
+ * above. What it has kept is lost. */
+bool keeper_is_gone(Keeper *keeper);
 
 #endif

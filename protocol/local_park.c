@@ -46,6 +46,7 @@ struct LocalAway {
 };
 
 struct LocalPark {
+    const LocalFs *fs;
     Keeper *keeper;  /* NULL: nothing can be put away */
     gint n_held;     /* atomic: descriptors */
     gint pressed;    /* atomic: the thread is at work, or about to be */
@@ -261,13 +262,23 @@ static int remember_file(LocalPark *p, LocalNode *node)
     return 0;
 }
 
+/* A descriptor of the file that stays, or -1. The root's is there anyway: whatever becomes of the
+ * keeper, a guest can walk to all files anew. */
+static int lasting_descriptor(const LocalPark *p, const LocalAway *away)
+{
+    const LocalFs *fs = p->fs;
+    bool is_root = away->inode == fs->root_inode && away->device == fs->devices[0].device;
+
+    return is_root ? fs->root_fd : away->anchor;
+}
+
 /* Whether the file is found again without this descriptor; 0 if so. Without the lock. */
 static int make_dispensable(LocalPark *p, LocalNode *node)
 {
     FsAttr attr;
     int error;
 
-    if (node->away->anchor >= 0)
+    if (lasting_descriptor(p, node->away) >= 0)
         return 0;
     error = local_statx(node->fd, "", false, &attr);
     if (!error && attr.stx_nlink == 0)
@@ -520,14 +531,14 @@ static int fetch_by_name(LocalPark *p, const Trace *trace, int fd)
 /* Opens the file that `away`, which the caller uses, stands for. Lets go of the lock in between. */
 static int fetch(LocalPark *p, const LocalAway *away)
 {
-    Trace trace = trace_of(away);
-    int fd;
+    int fd = lasting_descriptor(p, away);
+    Trace trace;
 
-    if (away->anchor >= 0) {
-        g_free(trace.name);
-        fd = fcntl(away->anchor, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0) {
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         return fd < 0 ? local_open_error(errno) : fd;
     }
+    trace = trace_of(away);
     pthread_mutex_unlock(&p->lock);
     fd = keeper_fetch(p->keeper, trace.slot);
     if (fd >= 0 && trace.name)
@@ -647,7 +658,8 @@ static bool anchor_file(LocalPark *p, LocalName lost, int *error)
 
     if (away && last_name && away->anchor < 0 && away->slot != NO_SLOT) {
         fd = fetch(p, away);
-        *error = fd == -ESTALE ? 0 : MIN(fd, 0); /* somebody else was faster */
+        if (fd != -ESTALE && !keeper_is_gone(p->keeper)) /* otherwise it is lost anyway */
+            *error = MIN(fd, 0);
     }
     if (fd >= 0 && away->anchor >= 0) { /* another thread was */
         close(fd);
@@ -763,6 +775,7 @@ void local_park_begin(LocalFs *fs)
 {
     LocalPark *p = g_new0(LocalPark, 1);
 
+    p->fs = fs;
     p->most = most_descriptors(fs);
     p->many = p->most - p->most / 8;
     p->enough = p->most - p->most / 4;

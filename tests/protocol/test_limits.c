@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "protocol/limits.h"
+#include "tests/lib/capture.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/share.h"
 #include "tests/lib/xattr_client.h"
@@ -20,38 +21,22 @@ enum {
     LATE_MS = 20 * 1000,
 };
 
-/* Standard error, where the log goes, in a file. */
-typedef struct Capture {
-    char *path;
-    int saved;
-} Capture;
-
-static Capture begin_capture(Limit limit)
+/* Begins to catch the log, in which the line about `limit` comes again at once. */
+static Capture *limit_capture(Limit limit)
 {
-    Capture capture = {.saved = dup(STDERR_FILENO)};
-    int file = g_file_open_tmp("limits-XXXXXX", &capture.path, NULL);
+    Capture *capture = capture_begin();
 
-    g_assert_cmpint(file, >=, 0);
-    g_assert_cmpint(dup2(file, STDERR_FILENO), >=, 0);
-    close(file);
     limit_forget(limit);
     return capture;
 }
 
 /* Checks that one line has come, with this text and with where to look. */
-static void end_capture(Capture *capture, const char *text)
+static void end_limit_capture(Capture *capture, const char *text)
 {
-    g_autofree char *lines = NULL;
-    const char *found;
+    g_autofree char *lines = capture_end(capture);
 
-    g_assert_cmpint(dup2(capture->saved, STDERR_FILENO), >=, 0);
-    close(capture->saved);
-    g_assert_true(g_file_get_contents(capture->path, &lines, NULL, NULL));
-    found = strstr(lines, text);
-    if (!found || strstr(found + 1, text) || !strstr(found, "xen-9pfs.conf(5)"))
-        g_error("the log has \"%s\", not one line with \"%s\"", lines, text);
-    unlink(capture->path);
-    g_free(capture->path);
+    capture_expect_once(lines, text);
+    capture_expect_once(lines, "xen-9pfs.conf(5)");
 }
 
 static Scene *limited_scene(void)
@@ -71,7 +56,7 @@ static Scene *limited_scene(void)
 static void test_fids(void)
 {
     g_autoptr(Scene) scene = limited_scene();
-    Capture capture = begin_capture(LIMIT_FIDS);
+    Capture *capture = limit_capture(LIMIT_FIDS);
     Client *c = &scene->client;
 
     for (uint32_t i = 0; i < 2; i++)
@@ -80,7 +65,7 @@ static void test_fids(void)
         g_assert_cmpint(client_walk(c, SCENE_ROOT, FID + 2, "file", NULL, NULL), ==, -ENFILE);
     g_assert_cmpint(client_clunk(c, FID), ==, 0);
     g_assert_cmpint(client_walk(c, SCENE_ROOT, FID + 2, "file", NULL, NULL), ==, 0);
-    end_capture(&capture, "max-fids=5 is reached: further ones are refused (ENFILE)");
+    end_limit_capture(capture, "max-fids=5 is reached: further ones are refused (ENFILE)");
 }
 
 /* A fid that is opened, or walked to somewhere else, is no further one. */
@@ -122,36 +107,36 @@ static int start_value(Client *c, uint32_t fid, uint64_t size)
 static void test_xattrs(Share *s, gconstpointer unused)
 {
     Client *c = &s->client;
-    Capture capture;
+    Capture *capture;
 
     (void)unused;
     reopen_limited(s);
-    capture = begin_capture(LIMIT_XATTRS);
+    capture = limit_capture(LIMIT_XATTRS);
     for (uint32_t i = 0; i < 3; i++)
         g_assert_cmpint(start_value(c, FID + i, 1), ==, 0);
     for (uint32_t i = 0; i < MANY; i++)
         g_assert_cmpint(start_value(c, FID + 3 + i, 1), ==, -ENOSPC);
     client_clunk(c, FID);
     g_assert_cmpint(start_value(c, 100, 1), ==, 0);
-    end_capture(&capture, "max-xattrs=3 is reached: further ones are refused (ENOSPC)");
+    end_limit_capture(capture, "max-xattrs=3 is reached: further ones are refused (ENOSPC)");
     clunk_all(c, FID + 1, MANY + 2);
 }
 
 static void test_xattr_memory(Share *s, gconstpointer unused)
 {
     Client *c = &s->client;
-    Capture capture;
+    Capture *capture;
 
     (void)unused;
     reopen_limited(s);
-    capture = begin_capture(LIMIT_XATTR_MEMORY);
+    capture = limit_capture(LIMIT_XATTR_MEMORY);
     g_assert_cmpint(start_value(c, FID, 60), ==, 0);
     for (uint32_t i = 0; i < MANY; i++)
         g_assert_cmpint(start_value(c, FID + 1 + i, 41), ==, -ENOSPC);
     g_assert_cmpint(start_value(c, 100, 40), ==, 0);
     client_clunk(c, FID);
     g_assert_cmpint(start_value(c, 101, 60), ==, 0);
-    end_capture(&capture, "max-xattr-memory=0 is reached: further ones are refused (ENOSPC)");
+    end_limit_capture(capture, "max-xattr-memory=0 is reached: further ones are refused (ENOSPC)");
     clunk_all(c, FID + 1, MANY);
 }
 
@@ -159,7 +144,7 @@ static void test_xattr_memory(Share *s, gconstpointer unused)
 static void test_request_memory(void)
 {
     g_autoptr(Scene) scene = limited_scene();
-    Capture capture = begin_capture(LIMIT_REQUEST_MEMORY);
+    Capture *capture = limit_capture(LIMIT_REQUEST_MEMORY);
 
     memory_fs_close_gate(scene->fs, MEMORY_WRITE);
     for (uint16_t tag = 1; tag <= 5 * MANY; tag++)
@@ -177,14 +162,14 @@ static void test_request_memory(void)
         g_assert_nonnull(reply);
         g_assert_cmpuint(reply->type, ==, P9_TWRITE + 1);
     }
-    end_capture(&capture, "max-request-memory=0 is reached: no more are taken");
+    end_limit_capture(capture, "max-request-memory=0 is reached: no more are taken");
 }
 
 /* All threads hang, the spare one too. */
 static void test_threads(void)
 {
     g_autoptr(Scene) scene = limited_scene();
-    Capture capture = begin_capture(LIMIT_THREADS);
+    Capture *capture = limit_capture(LIMIT_THREADS);
     int64_t late = g_get_monotonic_time() + LATE_MS * 1000;
     g_autofree char *lines = NULL;
 
@@ -195,11 +180,11 @@ static void test_threads(void)
         g_free(lines);
         test_session_step(scene->ts);
         test_session_wait(scene->ts);
-        g_assert_true(g_file_get_contents(capture.path, &lines, NULL, NULL));
+        lines = capture_text(capture);
     } while (*lines == '\0' && g_get_monotonic_time() < late);
     memory_fs_open_gate(scene->fs, MEMORY_WRITE);
     test_session_await_count(scene->ts, 5);
-    end_capture(&capture, "max-spare-threads=1 is reached: all threads are stuck");
+    end_limit_capture(capture, "max-spare-threads=1 is reached: all threads are stuck");
 }
 
 /* The keys, the options' defaults and the session's are the same numbers. */

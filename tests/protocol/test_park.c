@@ -10,10 +10,14 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "protocol/limits.h"
+#include "tests/lib/capture.h"
 #include "tests/lib/unix_client.h"
 
 enum {
@@ -523,6 +527,105 @@ static void test_load(Share *s, gconstpointer unused)
         pthread_join(visitors[i].thread, NULL);
 }
 
+/*
+ * A keeper that ends when nobody told it to
+ */
+
+static bool is_keeper(const char *pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%s/comm", pid);
+    g_autofree char *name = NULL;
+
+    return g_file_get_contents(path, &name, NULL, NULL) && strcmp(name, "9pfs keeper\n") == 0;
+}
+
+static void kill_keeper(void)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/task/%d/children", (int)getpid());
+    g_autofree char *text = NULL;
+    g_auto(GStrv) pids = NULL;
+    unsigned n = 0;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    pids = g_strsplit(text, " ", -1);
+    for (char **pid = pids; *pid; pid++) {
+        if (is_keeper(*pid) && kill(atoi(*pid), SIGKILL) == 0)
+            n++;
+    }
+    g_assert_cmpuint(n, >, 0); /* those of earlier tests are zombies */
+}
+
+/* How many of the other fids can still be used; the others say EIO. */
+static unsigned count_usable(Share *s)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < N_OTHERS; i++) {
+        ClientAttr attr;
+        int error = client_getattr(&s->client, OTHERS + i, &attr);
+
+        g_assert_true(error == 0 || error == -EIO);
+        n += error == 0;
+    }
+    return n;
+}
+
+/* Each name can be walked to, renamed over and removed, whatever became of older fids of its file. */
+static void check_names_usable(Share *s)
+{
+    for (unsigned i = 0; i < N_FILES; i++) {
+        g_autofree char *path = g_strdup_printf("others/%u", i);
+        g_autofree char *text = g_strdup_printf("this is %u", i);
+
+        walk(s, FID, path);
+        check_content(s, FID, text);
+        g_assert_cmpint(client_clunk(&s->client, FID), ==, 0);
+    }
+    walk(s, FID, "others");
+    g_assert_cmpint(client_renameat(&s->client, FID, "1", FID, "2"), ==, 0);
+    for (unsigned i = 2; i < N_FILES; i++) {
+        g_autofree char *name = g_strdup_printf("%u", i);
+
+        g_assert_cmpint(client_unlinkat(&s->client, FID, name, 0), ==, 0);
+    }
+    g_assert_cmpint(client_clunk(&s->client, FID), ==, 0);
+}
+
+/* What was put away is lost, which the log says once. Everything else goes on, however often what is
+ * lost is asked for, and there are as many descriptors as there may be. */
+static void test_keeper_killed(Share *s, gconstpointer unused)
+{
+    enum { ROUNDS = 20 };
+    g_autofree char *log = NULL;
+    Capture *capture;
+    unsigned usable, n;
+
+    (void)unused;
+    if (!begin(s))
+        return;
+    churn(s);
+    capture = capture_begin();
+    kill_keeper();
+    usable = count_usable(s);
+    g_assert_cmpuint(usable, >, 0);
+    g_assert_cmpuint(usable, <=, MOST);
+    for (unsigned i = 0; i < ROUNDS; i++)
+        g_assert_cmpuint(count_usable(s), ==, usable);
+    for (unsigned i = 0; i < N_OTHERS; i++)
+        g_assert_cmpint(client_clunk(&s->client, OTHERS + i), ==, 0);
+    for (unsigned i = 0; i < N_FILES; i++)
+        walk_number(s, OTHERS + i, i);
+    check_names_usable(s);
+    for (n = 0; n < 2 * MOST; n++) {
+        if (client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, "others", NULL, NULL) != 0)
+            break;
+    }
+    g_assert_cmpint(client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, "others", NULL, NULL), ==,
+                    -ENFILE);
+    log = capture_end(capture);
+    capture_expect_once(log, "the keeper has ended");
+}
+
 /* A million fids, or as many as a short run has time for, on four thousand descriptors. */
 static void test_million(Share *s, gconstpointer unused)
 {
@@ -581,6 +684,7 @@ int main(int argc, char **argv)
     share_add_test("/park/limit-of-process", test_limit_of_process);
     share_add_test("/park/limit-of-removed", test_limit_of_removed);
     share_add_test_for_models("/park/load", test_load);
+    share_add_test("/park/keeper-killed", test_keeper_killed);
     share_add_test("/park/million", test_million);
     return g_test_run();
 }
