@@ -53,12 +53,13 @@ struct Pool {
     unsigned max_threads;
     unsigned max_spare;
     bool watching; /* the watcher exists */
+    gint starved;  /* atomic: jobs wait and there is no thread */
     bool ending;
 };
 
 static __thread PoolThread *self;
 
-static LogLimit no_thread_limit;
+static LogLimit no_thread_limit = {.burst = 1};
 
 static void init_monotonic(pthread_cond_t *condition)
 {
@@ -210,6 +211,22 @@ static void start_thread(Pool *pool)
 {
     if (start_detached(pool_thread, pool))
         pool->n_threads++;
+    g_atomic_int_set(&pool->starved, pool->n_threads == 0);
+}
+
+bool pool_tend(Pool *pool)
+{
+    bool starved;
+
+    if (!g_atomic_int_get(&pool->starved))
+        return false;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->n_queued > 0 && pool->n_threads == 0)
+        start_thread(pool);
+    starved = pool->n_queued > 0 && pool->n_threads == 0;
+    g_atomic_int_set(&pool->starved, starved);
+    pthread_mutex_unlock(&pool->lock);
+    return starved;
 }
 
 /*
@@ -355,6 +372,17 @@ unsigned pool_n_threads(Pool *pool)
     return n_threads;
 }
 
+/* Nobody else knows the pool any more. */
+static void run_left_over(Pool *pool)
+{
+    while (pool->n_queued > 0) {
+        Job *job = pool->queue.next;
+
+        unlink_job(pool, job);
+        job->run(job);
+    }
+}
+
 void pool_free(Pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
@@ -363,6 +391,7 @@ void pool_free(Pool *pool)
     while (pool->n_threads > 0 || pool->watching)
         pthread_cond_wait(&pool->drained, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
+    run_left_over(pool);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->watched);

@@ -28,12 +28,17 @@ typedef struct Job {
  * started before there is work. */
 Pool *pool_new(unsigned max_threads, unsigned max_spare);
 
-/* Waits until every submitted job has run, then frees the pool. */
+/* Waits until every submitted job has run, then frees the pool. Those that never got a thread run on
+ * this one. */
 void pool_free(Pool *pool);
 
 /* Queues `job`, whose `run` is set. Any thread may call. When no thread can be started and none
- * exists the job stays queued until one can. */
+ * exists the job stays queued until pool_tend() can start one. */
 void pool_submit(Pool *pool, Job *job);
+
+/* Tries once more to start a thread for jobs that have none. Returns true while that fails, and is to
+ * be called again. Any thread. */
+bool pool_tend(Pool *pool);
 
 /* Takes a job back that has not started. Returns true when it will not run any more, false when
  * it runs, has run, or was never submitted. */

@@ -546,6 +546,7 @@ bool session_tend(Session *session)
     if (session->throttle)
         release_throttled(session);
     waiting = flush_tend(session);
+    waiting = pool_tend(session->pool) || waiting;
     if (session->left_some)
         note_in_flight(session);
     if (session_is_first_reader(session))

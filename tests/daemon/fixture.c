@@ -106,6 +106,70 @@ void expect_workers(const Fixture *fixture, unsigned expected)
     }
 }
 
+unsigned count_descriptors(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)pid);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    unsigned n = 0;
+
+    while (dir && g_dir_read_name(dir))
+        n++;
+    return n;
+}
+
+GArray *list_processes(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", (int)pid, (int)pid);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) words = NULL;
+    GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return pids;
+    words = g_strsplit(text, " ", -1);
+    for (char **word = words; *word; word++) {
+        pid_t child = atoi(*word);
+
+        if (child > 0)
+            g_array_append_val(pids, child);
+    }
+    return pids;
+}
+
+static Footprint look_at_footprint(const Fixture *fixture)
+{
+    pid_t pid = standin_daemon_pid(fixture->daemon);
+    g_autoptr(GArray) processes = list_processes(pid);
+
+    return (Footprint){
+        .descriptors = count_descriptors(pid),
+        .processes = processes->len,
+        .handles = standin_count(STANDIN_HANDLES, 0),
+        .ports = standin_count(STANDIN_PORTS, 0),
+        .watches = standin_count(STANDIN_WATCHES, 0),
+        .transactions = standin_count(STANDIN_TRANSACTIONS, 0),
+        .nodes = standin_count(STANDIN_NODES, 0),
+    };
+}
+
+void expect_footprint(const Fixture *fixture, const Footprint *expected)
+{
+    gint64 end = g_get_monotonic_time() + EXPECT_MS * 1000;
+    Footprint found = look_at_footprint(fixture);
+
+    while (memcmp(&found, expected, sizeof(found)) != 0) {
+        if (g_get_monotonic_time() > end)
+            g_error("%u descriptors, %u processes, %u handles, %u ports, %u watches, %u transactions, "
+                    "%u nodes, not %u, %u, %u, %u, %u, %u, %u",
+                    found.descriptors, found.processes, found.handles, found.ports, found.watches,
+                    found.transactions, found.nodes, expected->descriptors, expected->processes,
+                    expected->handles, expected->ports, expected->watches, expected->transactions,
+                    expected->nodes);
+        g_usleep(POLL_US);
+        found = look_at_footprint(fixture);
+    }
+}
+
 void expect_log(const Fixture *fixture, const char *text)
 {
     g_autofree char *log = NULL;
@@ -209,4 +273,15 @@ void finish_forced(const Fixture *fixture, Slot *slot)
 {
     slot_delete(slot);
     expect_nothing_left(fixture, slot);
+}
+
+/* The folders stay; for all else the daemon may take a moment. */
+Footprint fixture_footprint(const Fixture *fixture)
+{
+    Footprint before = look_at_footprint(fixture);
+
+    finish(fixture, connected_slot(fixture, 1, 99));
+    before.nodes = standin_count(STANDIN_NODES, 0);
+    expect_footprint(fixture, &before);
+    return before;
 }

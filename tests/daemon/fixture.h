@@ -52,6 +52,30 @@ void expect_log(const Fixture *fixture, const char *text);
 /* How often `text` is in the log. */
 unsigned count_log(const Fixture *fixture, const char *text);
 
+/* What the daemon holds, of its system and of Xen: to find what it has not given back. */
+typedef struct Footprint {
+    unsigned descriptors; /* of the supervisor */
+    unsigned processes;   /* its children, those that nobody has waited for included */
+    unsigned handles;     /* of domain 0, on the Xen libraries */
+    unsigned ports;       /* of domain 0 */
+    unsigned watches;     /* likewise */
+    unsigned transactions; /* likewise */
+    unsigned nodes;       /* in xenstore */
+} Footprint;
+
+/* At rest, once a device of domain 1 has come and gone, which leaves folders of the toolstack's in
+ * xenstore. */
+Footprint fixture_footprint(const Fixture *fixture);
+
+/* Waits until the footprint is `expected`. */
+void expect_footprint(const Fixture *fixture, const Footprint *expected);
+
+/* How many descriptors a process has. */
+unsigned count_descriptors(pid_t pid);
+
+/* The processes that `pid`, of one thread that starts any, has started. To be freed with g_array_unref(). */
+GArray *list_processes(pid_t pid);
+
 /* The process id of the worker that connected last for the device of `slot`. */
 pid_t last_worker(const Fixture *fixture, const Slot *slot);
 

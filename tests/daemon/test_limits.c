@@ -161,19 +161,6 @@ static void test_own_limits(Fixture *fixture, const void *data)
     finish(fixture, other);
 }
 
-static unsigned count_descriptors(pid_t pid)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)pid);
-    GDir *dir = g_dir_open(path, 0, NULL);
-    unsigned n = 0;
-
-    g_assert_nonnull(dir);
-    while (g_dir_read_name(dir))
-        n++;
-    g_dir_close(dir);
-    return n;
-}
-
 /* A worker that has locked itself in puts descriptors away: more files than it may hold can be used. */
 static void test_descriptors(Fixture *fixture, const void *data)
 {

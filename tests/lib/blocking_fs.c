@@ -128,6 +128,12 @@ void blocking_fs_release(BlockingFs *fs, enum fuse_opcode opcode, int error)
     tell(fs, (Command){.type = COMMAND_RELEASE, .opcode = opcode, .error = error});
 }
 
+void blocking_fs_fail(BlockingFs *fs, enum fuse_opcode opcode, int error, unsigned n_pass)
+{
+    tell(fs, (Command){
+                 .type = COMMAND_FAIL, .opcode = opcode, .error = error, .n_pass = n_pass});
+}
+
 unsigned blocking_fs_n_done(BlockingFs *fs, enum fuse_opcode opcode)
 {
     return tell(fs, (Command){.type = COMMAND_COUNT, .opcode = opcode}).n_done;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Blocking fs: a mounted FUSE file system whose operations hang when a test says so.
+ * Blocking fs: a mounted FUSE file system whose operations hang, or fail, when a test says so.
  *
  *     file        1 MiB, byte i is i modulo 251
  *     directory   empty
@@ -48,6 +48,10 @@ void blocking_fs_await(BlockingFs *fs, enum fuse_opcode opcode, unsigned n);
 
 /* Does the operations that hang, or, with a positive errno, lets them fail; none hangs any more. */
 void blocking_fs_release(BlockingFs *fs, enum fuse_opcode opcode, int error);
+
+/* Makes operations `opcode` fail with `error` from now on, after the next `n_pass` of them; with 0 they
+ * are done again. */
+void blocking_fs_fail(BlockingFs *fs, enum fuse_opcode opcode, int error, unsigned n_pass);
 
 /* How many operations were done or failed, and how many callers of any were interrupted. */
 unsigned blocking_fs_n_done(BlockingFs *fs, enum fuse_opcode opcode);

@@ -14,14 +14,15 @@ typedef enum CommandType {
     COMMAND_COUNT,
     COMMAND_HANG,
     COMMAND_RELEASE,
+    COMMAND_FAIL,
 } CommandType;
 
 typedef struct Command {
     CommandType type;
     uint32_t opcode;
     BlockingMode mode; /* of COMMAND_HANG */
-    uint32_t n_pass;   /* likewise */
-    int32_t error;     /* of COMMAND_RELEASE */
+    uint32_t n_pass;   /* likewise, and of COMMAND_FAIL */
+    int32_t error;     /* of COMMAND_RELEASE and COMMAND_FAIL */
 } Command;
 
 typedef struct Answer {

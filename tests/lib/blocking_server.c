@@ -39,6 +39,7 @@ typedef struct Server {
     GArray *inodes; /* Inode; node number n is at n - 1 */
     GQueue hanging; /* GBytes: whole requests, oldest first */
     BlockingMode mode[MAX_OPCODE];
+    int error[MAX_OPCODE]; /* with which they fail, or 0 */
     unsigned n_pass[MAX_OPCODE];
     unsigned n_done[MAX_OPCODE];
     unsigned n_interrupted;
@@ -388,14 +389,23 @@ static void perform(Server *s, const Call *c)
  * Hanging
  */
 
-static bool shall_hang(Server *s, uint32_t opcode)
+/* Whether it is this one's turn to hang, or to fail, if any is to. */
+static bool is_due(Server *s, uint32_t opcode)
 {
-    if (opcode >= MAX_OPCODE || s->mode[opcode] == BLOCKING_NOT)
-        return false;
     if (s->n_pass[opcode] == 0)
         return true;
     s->n_pass[opcode]--;
     return false;
+}
+
+static bool shall_hang(Server *s, uint32_t opcode)
+{
+    return opcode < MAX_OPCODE && s->mode[opcode] != BLOCKING_NOT && is_due(s, opcode);
+}
+
+static bool shall_fail(Server *s, uint32_t opcode)
+{
+    return opcode < MAX_OPCODE && s->error[opcode] && is_due(s, opcode);
 }
 
 /* The caller of `unique` was interrupted. */
@@ -451,6 +461,8 @@ static void handle_request(Server *s, const void *data, size_t size)
     default:
         if (shall_hang(s, c.in->opcode))
             g_queue_push_tail(&s->hanging, g_bytes_ref(request));
+        else if (shall_fail(s, c.in->opcode))
+            reply_error(s, &c, s->error[c.in->opcode]);
         else
             perform(s, &c);
         break;
@@ -484,6 +496,9 @@ static bool handle_command(Server *s, int fd)
         s->n_pass[command.opcode] = command.n_pass;
     } else if (command.type == COMMAND_RELEASE) {
         release(s, &command);
+    } else if (command.type == COMMAND_FAIL) {
+        s->error[command.opcode] = command.error;
+        s->n_pass[command.opcode] = command.n_pass;
     }
     answer = (Answer){.n_hanging = count_hanging(s, command.opcode),
                       .n_done = s->n_done[command.opcode],

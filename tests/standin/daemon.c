@@ -26,6 +26,8 @@ enum {
     POLL_US = 2000,
  };
 
+static Deny denied; /* to daemons that are started */
+
 struct StandinDaemon {
     pid_t pid;
     char *run_dir;
@@ -46,6 +48,8 @@ static _Noreturn void exec_program(const char *const *argv, const char *log, pid
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
     setpgid(0, 0);
+    if (deny_starting(denied) != 0)
+        _exit(126);
     execv(argv[0], (char *const *)argv);
     fprintf(stderr, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
@@ -77,6 +81,20 @@ StandinDaemon *standin_daemon_spawn(const char *const *argv)
     if (daemon->pid == 0)
         exec_program(argv, daemon->log, parent);
     return daemon;
+}
+
+/* Whether this system has such filters is seen in a child. */
+bool standin_daemon_deny(Deny what)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0)
+        _exit(deny_starting(what) == 0 ? 0 : 1);
+    waitpid(pid, &status, 0);
+    if (status == 0)
+        denied = what;
+    return status == 0;
 }
 
 /* The daemon's program: XEN_9PFSD, or what was built beside the stand-in. */

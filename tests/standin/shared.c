@@ -4,6 +4,7 @@
 #include "tests/standin/shared.h"
 
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static _Atomic uint64_t *port_word(Shared *shared, uint32_t slot, uint32_t port)
@@ -155,6 +156,16 @@ static bool fault_count_call(Shared *shared, SharedFault *fault)
     return left > 0;
 }
 
+/* Until whoever asked for it lets go. No call is made that a worker may not make. */
+static void fault_hold(SharedFault *fault)
+{
+    const struct timespec pause = {.tv_nsec = 1000 * 1000};
+
+    atomic_store(&fault->held, 1);
+    while (atomic_load(&fault->held))
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
 bool shared_fault_take(Shared *shared, const char *function, int *error)
 {
     if (atomic_load_explicit(&shared->faults_in_use, memory_order_relaxed) == 0)
@@ -164,10 +175,13 @@ bool shared_fault_take(Shared *shared, const char *function, int *error)
 
         if (!atomic_load(&fault->in_use) || strcmp(fault->function, function) != 0)
             continue;
-        if (fault->spared_pid != getpid() && fault_count_call(shared, fault)) {
+        if (fault->spared_pid == getpid() || !fault_count_call(shared, fault))
+            continue;
+        if (fault->error != SHARED_HOLD) {
             *error = fault->error;
             return true;
         }
+        fault_hold(fault);
     }
     return false;
 }

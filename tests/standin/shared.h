@@ -31,6 +31,7 @@ enum {
     SHARED_HANDLES = 1024, /* slot 0 is never used */
     SHARED_FAULTS = 32,
     SHARED_NAME_SIZE = 48,
+    SHARED_HOLD = -1, /* a call is not to fail but to wait */
 };
 
 typedef enum PortState {
@@ -63,7 +64,8 @@ typedef struct SharedFault {
     _Atomic uint32_t in_use;
     _Atomic int32_t until_first; /* calls left before the first that fails */
     _Atomic int32_t times;       /* calls that still fail */
-    int32_t error;
+    int32_t error;               /* or SHARED_HOLD */
+    _Atomic uint32_t held;       /* a call waits until this is 0 */
     int32_t spared_pid; /* the process that asked for it */
     char function[SHARED_NAME_SIZE];
 } SharedFault;
@@ -102,7 +104,8 @@ bool shared_handle_release(Shared *shared, uint32_t slot, uint32_t port);
 /* Forgets all that was delivered to handle `slot`. */
 void shared_handle_reset(Shared *shared, uint32_t slot);
 
-/* True when this call of `function` is to fail; the errno to fail with is stored in `error`. */
+/* True when this call of `function` is to fail; the errno to fail with is stored in `error`. Waits first
+ * if it is to be held. */
 bool shared_fault_take(Shared *shared, const char *function, int *error);
 
 #endif

@@ -228,7 +228,7 @@ static SharedFault *find_free_fault(void)
     for (unsigned i = 0; i < SHARED_FAULTS; i++) {
         SharedFault *fault = &standin.control->shared->faults[i];
 
-        if (!atomic_load(&fault->in_use))
+        if (!atomic_load(&fault->in_use) && !atomic_load(&fault->held))
             return fault;
     }
     g_error("too many faults at once");
@@ -248,6 +248,29 @@ void standin_fail(const char *function, unsigned nth, unsigned times, int error)
     atomic_fetch_add(&standin.control->shared->faults_in_use, 1);
 }
 
+void standin_hold(const char *function, unsigned nth)
+{
+    standin_fail(function, nth, 1, SHARED_HOLD);
+}
+
+static bool any_held(void)
+{
+    for (unsigned i = 0; i < SHARED_FAULTS; i++) {
+        if (atomic_load(&standin.control->shared->faults[i].held))
+            return true;
+    }
+    return false;
+}
+
+bool standin_wait_held(void)
+{
+    int64_t end = g_get_monotonic_time() + COUNT_SECONDS * G_USEC_PER_SEC;
+
+    while (!any_held() && g_get_monotonic_time() < end)
+        g_usleep(1000);
+    return any_held();
+}
+
 unsigned standin_faults_left(void)
 {
     return atomic_load(&standin.control->shared->faults_in_use);
@@ -257,7 +280,9 @@ void standin_clear_faults(void)
 {
     Shared *shared = standin.control->shared;
 
-    for (unsigned i = 0; i < SHARED_FAULTS; i++)
+    for (unsigned i = 0; i < SHARED_FAULTS; i++) {
         atomic_store(&shared->faults[i].in_use, 0);
+        atomic_store(&shared->faults[i].held, 0);
+    }
     atomic_store(&shared->faults_in_use, 0);
 }

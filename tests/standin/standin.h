@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/lib/deny.h"
+
 #define STANDIN_ENV_SOCKET    "XEN_STANDIN"           /* where the broker listens */
 #define STANDIN_ENV_DOMID     "XEN_STANDIN_DOMID"     /* a program's domain; default 0 */
 #define STANDIN_ENV_NOTIFY_US "XEN_STANDIN_NOTIFY_US" /* cost of a notification, a decimal */
@@ -104,10 +106,17 @@ uint32_t standin_port_peer(uint32_t port);
  * count. Several faults may be asked for at once. */
 void standin_fail(const char *function, unsigned nth, unsigned times, int error);
 
+/* Makes the nth call of `function` from now wait until standin_clear_faults(), and then go on: for what
+ * a test does to a process at that very moment. */
+void standin_hold(const char *function, unsigned nth);
+
+/* Waits up to 20 s until a call waits so. Returns whether one does. */
+bool standin_wait_held(void);
+
 /* How many of the faults asked for have not been used up. */
 unsigned standin_faults_left(void);
 
-/* Forgets all faults. */
+/* Forgets all faults, and lets go of what is held. */
 void standin_clear_faults(void);
 
 /* ---- The process under test ---- */
@@ -118,6 +127,10 @@ typedef struct StandinDaemon StandinDaemon;
  * waits until it says in xenstore that it runs. Its log goes to a file. The daemon is killed when
  * the thread that started it ends. */
 StandinDaemon *standin_daemon_start(const char *const *options);
+
+/* What daemons that are started from now on, and their workers, cannot start. Returns false where that
+ * is not possible. */
+bool standin_daemon_deny(Deny what);
 
 /* As standin_daemon_start(), for another program: `argv` is complete. Waits for nothing. */
 StandinDaemon *standin_daemon_spawn(const char *const *argv);

@@ -22,7 +22,7 @@ STANDIN_TEST_LIBS = -L$(STANDIN) -Wl,-rpath,'$$ORIGIN/../standin' \
                     -Wl,-rpath-link,$(STANDIN) -lxen-standin \
                     $(foreach lib,$(STANDIN_LIBS),-l$(lib)) $(GLIB_LIBS) -pthread
 
-STANDIN_CORE_OBJS   := $(patsubst %,$(STANDIN)/%.pic.o,core daemon shared standin wire)
+STANDIN_CORE_OBJS   := $(patsubst %,$(STANDIN)/%.pic.o,core daemon deny shared standin wire)
 STANDIN_BROKER_OBJS := $(patsubst %,$(STANDIN)/%.o,broker domains events grants shared store wire \
                          xenstored)
 STANDIN_FILES := $(STANDIN)/libxen-standin.so $(STANDIN)/standin-broker $(STANDIN)/standin-run \
@@ -41,6 +41,10 @@ standin: $(STANDIN_FILES) $(FRONTEND) $(STANDIN_TESTS) $(FRONTEND_TESTS)
 $(STANDIN)/%.pic.o: tests/standin/%.c
 	@mkdir -p $(@D)
 	$(CC) $(STANDIN_CFLAGS) -I$(STANDIN) -c -o $@ $<
+
+$(STANDIN)/deny.pic.o: tests/lib/deny.c
+	@mkdir -p $(@D)
+	$(CC) $(STANDIN_CFLAGS) -c -o $@ $<
 
 $(STANDIN)/%-symbols.h: tests/standin/symbols.sh
 	@mkdir -p $(@D)

@@ -3,6 +3,9 @@
 #include "protocol/pool.h"
 
 #include <glib.h>
+#include <pthread.h>
+
+#include "tests/lib/deny.h"
 
 enum { N_JOBS = 200 };
 
@@ -231,6 +234,82 @@ static void run_and_free(Job *job)
     g_free(numbered);
 }
 
+/* A pool, and jobs for it, of a thread that cannot start any other. */
+typedef struct Starved {
+    Book book;
+    NumberedJob jobs[2];
+    Pool *pool;
+    int error;
+} Starved;
+
+static void *submit_in_vain(void *data)
+{
+    Starved *s = data;
+
+    s->error = deny_starting(DENY_THREADS);
+    if (s->error)
+        return NULL;
+    submit(s->pool, &s->book, s->jobs, 0, 2);
+    g_assert_cmpuint(pool_n_threads(s->pool), ==, 0);
+    g_assert_true(pool_tend(s->pool));
+    return NULL;
+}
+
+static bool begin_starved(Starved *s, unsigned max_threads)
+{
+    pthread_t thread;
+
+    *s = (Starved){.pool = pool_new(max_threads, 0)};
+    g_assert_false(pool_tend(s->pool));
+    g_assert_cmpint(pthread_create(&thread, NULL, submit_in_vain, s), ==, 0);
+    pthread_join(thread, NULL);
+    if (s->error) {
+        g_test_skip("system calls cannot be denied here");
+        pool_free(s->pool);
+    }
+    return s->error == 0;
+}
+
+/* Jobs wait for a thread that could not be started until one can, and no longer. */
+static void test_no_thread(void)
+{
+    Starved s;
+
+    if (!begin_starved(&s, 4))
+        return;
+    g_assert_cmpuint(s.book.n_ran, ==, 0);
+    g_assert_false(pool_tend(s.pool));
+    await_ran(&s.book, 2);
+    g_assert_false(pool_tend(s.pool));
+    pool_free(s.pool);
+}
+
+/* Whoever takes the jobs back need not care for threads any more. */
+static void test_no_thread_and_cancelled(void)
+{
+    Starved s;
+
+    if (!begin_starved(&s, 1))
+        return;
+    g_assert_true(pool_cancel(s.pool, &s.jobs[0].job));
+    g_assert_true(pool_cancel(s.pool, &s.jobs[1].job));
+    g_assert_false(pool_tend(s.pool));
+    g_assert_cmpuint(pool_n_threads(s.pool), ==, 0);
+    pool_free(s.pool);
+    g_assert_cmpuint(s.book.n_ran, ==, 0);
+}
+
+/* The end of a pool does not lose jobs. */
+static void test_no_thread_until_end(void)
+{
+    Starved s;
+
+    if (!begin_starved(&s, 1))
+        return;
+    pool_free(s.pool);
+    g_assert_cmpuint(s.book.n_ran, ==, 2);
+}
+
 static void test_end(void)
 {
     for (unsigned round = 0; round < 100; round++) {
@@ -259,6 +338,9 @@ int main(int argc, char **argv)
     g_test_add_func("/pool/spare-threads", test_spare_threads);
     g_test_add_func("/pool/spare-limit", test_spare_limit);
     g_test_add_func("/pool/cancel", test_cancel);
+    g_test_add_func("/pool/no-thread", test_no_thread);
+    g_test_add_func("/pool/no-thread-and-cancelled", test_no_thread_and_cancelled);
+    g_test_add_func("/pool/no-thread-until-end", test_no_thread_until_end);
     g_test_add_func("/pool/end", test_end);
     return g_test_run();
 }
