@@ -29,6 +29,7 @@ static FsFile *new_file(FsNode *node, int fd)
     if (file->borrowed)
         fs_node_hold(node, true); /* it is new, or held: nothing has to be brought back */
     pthread_mutex_init(&file->lock, NULL);
+    local_park_add_open(file);
     return &file->base;
 }
 
@@ -36,6 +37,7 @@ void local_file_free(FsFile *base)
 {
     LocalFile *file = (LocalFile *)base;
 
+    local_park_remove_open(file);
     if (file->borrowed) {
         fs_node_let_go(base->node);
     } else {

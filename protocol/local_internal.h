@@ -81,6 +81,7 @@ typedef struct LocalFs {
 } LocalFs;
 
 typedef struct LocalNode LocalNode;
+typedef struct LocalFile LocalFile;
 struct LocalNode {
     FsNode base;
     int fd; /* O_PATH, or the descriptor it was created with; -1 while it is away */
@@ -95,14 +96,16 @@ struct LocalNode {
     LocalNode *next; /* in the ring, if it is listed */
     LocalNode *previous;
     LocalAway *away; /* what is remembered of the file, while it is away or on its way */
+    LocalFile *open; /* the files of this node that are open */
     bool listed;
     bool moving;
     bool orphan; /* its last reference went while it was moving */
 };
 
-typedef struct LocalFile {
+struct LocalFile {
     FsFile base;
     int fd;
+    LocalFile *next_open; /* of the same node; of local_park.c */
     bool borrowed; /* fd is the node's */
     bool counted;  /* with limits: in that of open files, */
     bool appends;  /* and whether it was opened so */
@@ -114,7 +117,7 @@ typedef struct LocalFile {
     size_t size;        /* bytes of entries */
     size_t used;        /* of these, how many were handed out */
     uint64_t position;  /* offset behind those */
-} LocalFile;
+};
 
 /* local.c */
 LocalFs *local_fs(const FsNode *node);

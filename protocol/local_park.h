@@ -39,6 +39,11 @@ void local_settle(FsNode *node);
 /* The node's last reference is gone: closes its descriptor and frees it, now or soon. */
 void local_park_free_node(LocalNode *node);
 
+/* A file has been opened, or is about to be closed. Its descriptor leads to its node's file, whatever
+ * becomes of the keeper. */
+void local_park_add_open(LocalFile *file);
+void local_park_remove_open(LocalFile *file);
+
 /* Before and after a change that takes the name `lost` away from whatever has it. Returns 0, or an
  * error after which there is no after. Does not nest. */
 int local_park_begin_change(LocalFs *fs, LocalName lost);

@@ -546,7 +546,8 @@ bool session_tend(Session *session)
     if (session->throttle)
         release_throttled(session);
     waiting = flush_tend(session);
-    waiting = pool_tend(session->pool) || waiting;
+    if (session->pool)
+        waiting = pool_tend(session->pool) || waiting;
     if (session->left_some)
         note_in_flight(session);
     if (session_is_first_reader(session))

@@ -591,7 +591,42 @@ static void check_names_usable(Share *s)
     g_assert_cmpint(client_clunk(&s->client, FID), ==, 0);
 }
 
-/* What was put away is lost, which the log says once. Everything else goes on, however often what is
+enum { OPEN_FILE = 2, OPEN_DIRECTORY, OPEN_TWICE };
+
+static void open_some(Share *s)
+{
+    walk(s, OPEN_FILE, "others/3");
+    g_assert_cmpint(client_open(&s->client, OPEN_FILE, P9_L_RDWR), ==, 0);
+    g_assert_cmpint(client_walk(&s->client, OPEN_FILE, OPEN_TWICE, "", NULL, NULL), ==, 0);
+    walk(s, OPEN_DIRECTORY, "others");
+    g_assert_cmpint(client_open(&s->client, OPEN_DIRECTORY, P9_L_DIRECTORY), ==, 0);
+}
+
+/* What is open can be used in every way, and found through. */
+static void check_open(Share *s)
+{
+    g_autoptr(GArray) entries = NULL;
+    char bytes[10] = "";
+
+    g_assert_cmpint(client_read(&s->client, OPEN_FILE, 0, 9, bytes), ==, 9);
+    g_assert_cmpstr(bytes, ==, "this is 3");
+    g_assert_cmpint(client_write(&s->client, OPEN_FILE, 0, "THIS", 4), ==, 4);
+    g_assert_cmpint(client_write(&s->client, OPEN_FILE, 0, "this", 4), ==, 4);
+    check_fid(s, OPEN_FILE, "others/3");
+    check_fid(s, OPEN_TWICE, "others/3");
+    entries = client_list(&s->client, OPEN_DIRECTORY, 8192);
+    g_assert_cmpuint(entries->len, ==, N_FILES + 2);
+    g_assert_cmpint(client_walk(&s->client, OPEN_DIRECTORY, FID, "4", NULL, NULL), ==, 0);
+    g_assert_cmpint(client_clunk(&s->client, FID), ==, 0);
+}
+
+static void close_some(Share *s)
+{
+    for (uint32_t fid = OPEN_FILE; fid <= OPEN_TWICE; fid++)
+        g_assert_cmpint(client_clunk(&s->client, fid), ==, 0);
+}
+
+/* What was put away is lost, unless it is open, which the log says once. Everything else goes on, however often what is
  * lost is asked for, and there are as many descriptors as there may be. */
 static void test_keeper_killed(Share *s, gconstpointer unused)
 {
@@ -603,12 +638,16 @@ static void test_keeper_killed(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
+    open_some(s);
     churn(s);
     capture = capture_begin();
     kill_keeper();
+    check_open(s);
     usable = count_usable(s);
     g_assert_cmpuint(usable, >, 0);
     g_assert_cmpuint(usable, <=, MOST);
+    check_open(s);
+    close_some(s);
     for (unsigned i = 0; i < ROUNDS; i++)
         g_assert_cmpuint(count_usable(s), ==, usable);
     for (unsigned i = 0; i < N_OTHERS; i++)
