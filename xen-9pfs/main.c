@@ -43,9 +43,20 @@ static void unblock_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* GLib's last word, before it ends this process for want of memory, is for the log as well. */
+static void log_glib_message(const char *domain, GLogLevelFlags level, const char *text,
+                             void *unused)
+{
+    (void)domain;
+    (void)unused;
+    log_line(level & G_LOG_LEVEL_ERROR ? LOG_ERR : LOG_WARNING, "%s",
+             text ? text : "failed to allocate a message");
+}
+
 static int supervise(const Options *options)
 {
     log_init(options->foreground ? LOG_TARGET_STDERR : LOG_TARGET_SYSLOG, options->log_level);
+    g_log_set_default_handler(log_glib_message, NULL);
     if (!options->foreground)
         become_quiet();
     unblock_signals();

@@ -136,6 +136,18 @@ static void send_line(int priority, const char *line, void *context)
     pthread_mutex_unlock(&w->link_lock);
 }
 
+/* Says to the supervisor why this process is about to end. Any thread. */
+static void send_last_word(Worker *w, const char *text)
+{
+    LinkMessage message = {.version = LINK_VERSION, .type = LINK_FAILED};
+
+    g_strlcpy(message.text, text, sizeof(message.text));
+    pthread_mutex_lock(&w->link_lock);
+    if (w->link_fd >= 0)
+        link_send(w->link_fd, &message);
+    pthread_mutex_unlock(&w->link_lock);
+}
+
 static const char *state_name(const Worker *w)
 {
     static const char *const names[] = {
@@ -647,6 +659,26 @@ static pid_t outer_pid(void)
     return number ? atoi(number) : getpid();
 }
 
+/* What GLib has to say. Mostly that there is no memory, after which it would end this process in its own
+ * way: with system calls that the sandbox takes for an attack. Nothing is allocated here. */
+static void take_glib_message(const char *domain, GLogLevelFlags level, const char *text,
+                              void *context)
+{
+    const char *memory = text ? strstr(text, "failed to allocate") : "failed to allocate a message";
+    char line[LINK_TEXT_SIZE];
+
+    (void)domain;
+    if (!(level & G_LOG_LEVEL_ERROR)) {
+        log_warning("%s", text);
+        return;
+    }
+    g_snprintf(line, sizeof(line), "%s%s", memory ? "there is no more memory: it " : "",
+               memory ? memory : text);
+    log_error("cannot go on: %s", line);
+    send_last_word(context, line);
+    _exit(EXIT_FAILURE);
+}
+
 static void start_log(Worker *w)
 {
     const char *target = g_getenv("XEN_9PFS_LOG_TARGET");
@@ -657,6 +689,7 @@ static void start_log(Worker *w)
              priority >= 0 ? priority : LOG_INFO);
     log_set_pid(outer_pid());
     log_set_relay(send_line, w);
+    g_log_set_default_handler(take_glib_message, w);
 }
 
 static void end_on_signal(int number)

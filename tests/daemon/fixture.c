@@ -136,7 +136,7 @@ GArray *list_processes(pid_t pid)
     return pids;
 }
 
-static Footprint look_at_footprint(const Fixture *fixture)
+Footprint fixture_look(const Fixture *fixture)
 {
     pid_t pid = standin_daemon_pid(fixture->daemon);
     g_autoptr(GArray) processes = list_processes(pid);
@@ -155,7 +155,7 @@ static Footprint look_at_footprint(const Fixture *fixture)
 void expect_footprint(const Fixture *fixture, const Footprint *expected)
 {
     gint64 end = g_get_monotonic_time() + EXPECT_MS * 1000;
-    Footprint found = look_at_footprint(fixture);
+    Footprint found = fixture_look(fixture);
 
     while (memcmp(&found, expected, sizeof(found)) != 0) {
         if (g_get_monotonic_time() > end)
@@ -166,7 +166,7 @@ void expect_footprint(const Fixture *fixture, const Footprint *expected)
                     expected->handles, expected->ports, expected->watches, expected->transactions,
                     expected->nodes);
         g_usleep(POLL_US);
-        found = look_at_footprint(fixture);
+        found = fixture_look(fixture);
     }
 }
 
@@ -278,7 +278,7 @@ void finish_forced(const Fixture *fixture, Slot *slot)
 /* The folders stay; for all else the daemon may take a moment. */
 Footprint fixture_footprint(const Fixture *fixture)
 {
-    Footprint before = look_at_footprint(fixture);
+    Footprint before = fixture_look(fixture);
 
     finish(fixture, connected_slot(fixture, 1, 99));
     before.nodes = standin_count(STANDIN_NODES, 0);

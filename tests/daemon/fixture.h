@@ -67,6 +67,9 @@ typedef struct Footprint {
  * xenstore. */
 Footprint fixture_footprint(const Fixture *fixture);
 
+/* As it is now. */
+Footprint fixture_look(const Fixture *fixture);
+
 /* Waits until the footprint is `expected`. */
 void expect_footprint(const Fixture *fixture, const Footprint *expected);
 
