@@ -148,13 +148,15 @@ static size_t estimate_charge(const Session *session, uint8_t *peeked, size_t n_
 {
     ByteReader r = byte_reader(peeked, n_peeked);
     size_t reply = REPLY_ESTIMATE;
+    uint32_t count;
     uint8_t type;
 
     read_bytes(&r, sizeof(uint32_t));
     type = read_u8(&r);
     if (type == P9_TREAD || type == P9_TREADDIR) {
         read_bytes(&r, sizeof(uint16_t) + sizeof(uint32_t) + sizeof(uint64_t));
-        reply = MAX(reply, MIN(read_u32(&r), session->state.msize));
+        count = read_u32(&r);
+        reply = MAX(reply, MIN(count, session->state.msize));
     }
     return sizeof(Request) + size + reply;
 }

@@ -39,7 +39,7 @@ static void end_limit_capture(Capture *capture, const char *text)
     capture_expect_once(lines, "xen-9pfs.conf(5)");
 }
 
-static Scene *limited_scene(void)
+static Scene *limited_scene_on(FsClass class)
 {
     ExportOptions options = export_default_options;
     SessionLimits limits = session_default_limits;
@@ -50,7 +50,12 @@ static Scene *limited_scene(void)
     limits.device.max_inflight = 64 * 1024;
     limits.device.max_threads = 1;
     limits.device.max_spare_threads = 1;
-    return scene_new_with_options(FS_LOCAL, 1, &limits, &options);
+    return scene_new_with_options(class, 1, &limits, &options);
+}
+
+static Scene *limited_scene(void)
+{
+    return limited_scene_on(FS_LOCAL);
 }
 
 static void test_fids(void)
@@ -165,6 +170,28 @@ static void test_request_memory(void)
     end_limit_capture(capture, "max-request-memory=0 is reached: no more are taken");
 }
 
+/* A read counts with what its reply may take, which is most of it. */
+static void test_memory_of_reads(void)
+{
+    enum { N_READS = 4 };
+    g_autoptr(Scene) scene = limited_scene_on(FS_REMOTE); /* the reader reads nothing itself */
+    Session *session = test_session_session(scene->ts);
+    uint32_t count = session->state.msize / 2; /* of which three fit */
+    Capture *capture = limit_capture(LIMIT_REQUEST_MEMORY);
+
+    memory_fs_close_gate(scene->fs, MEMORY_READ);
+    for (uint16_t tag = 1; tag <= N_READS; tag++)
+        client_send_on(scene->ts, 0, tag, P9_TREAD, "dqd", SCENE_FILE, (uint64_t)0, count);
+    for (unsigned i = 0; i < N_READS; i++)
+        test_session_step(scene->ts);
+    memory_fs_await_blocked(scene->fs, MEMORY_READ, 1);
+    g_assert_cmpuint(session->inflight_bytes, <=, 64 * 1024);
+    g_assert_cmpuint(session->inflight_bytes, >=, 3 * count);
+    memory_fs_open_gate(scene->fs, MEMORY_READ);
+    test_session_await_count(scene->ts, N_READS);
+    end_limit_capture(capture, "max-request-memory=0 is reached: no more are taken");
+}
+
 /* All threads hang, the spare one too. */
 static void test_threads(void)
 {
@@ -204,6 +231,7 @@ int main(int argc, char **argv)
     share_add_test_on("/limits/xattrs", "memory", test_xattrs);
     share_add_test_on("/limits/xattr-memory", "memory", test_xattr_memory);
     g_test_add_func("/limits/request-memory", test_request_memory);
+    g_test_add_func("/limits/memory-of-reads", test_memory_of_reads);
     g_test_add_func("/limits/threads", test_threads);
     return g_test_run();
 }
