@@ -71,16 +71,17 @@ struct LocalPark {
     pthread_t thread;
 };
 
+/* What the process may have. It is asked for at the beginning: a worker that has locked itself in has no
+ * such call. */
+static gsize process_files; /* atomic */
+
 int local_open_error(int error)
 {
-    struct rlimit files = {0};
-
     if (error == ENFILE)
         limit_reached(LIMIT_SYSTEM_FILES, 0);
     if (error != EMFILE)
         return -error;
-    getrlimit(RLIMIT_NOFILE, &files);
-    limit_reached(LIMIT_DESCRIPTORS, files.rlim_cur);
+    limit_reached(LIMIT_DESCRIPTORS, (gsize)g_atomic_pointer_get(&process_files));
     return -ENFILE;
 }
 
@@ -802,7 +803,10 @@ static unsigned most_descriptors(const LocalFs *fs)
     unsigned most = fs->options.limits.max_descriptors;
     struct rlimit files;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return most;
+    g_atomic_pointer_set(&process_files, (gsize)files.rlim_cur);
+    if (files.rlim_cur == RLIM_INFINITY)
         return most;
     return (unsigned)MIN(most, files.rlim_cur - MIN(RESERVE, files.rlim_cur / 2));
 }

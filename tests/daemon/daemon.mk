@@ -20,7 +20,7 @@ $(BUILD)/tests/ring/test_hostile: $(BUILD)/tests/fuzz/fuzz_message.o
 $(BUILD)/tests/daemon/test_service: STANDIN_TEST_LIBS += $(if $(SYSTEMD),$(shell pkg-config --libs libsystemd))
 
 # These have an export that hangs.
-$(patsubst %,$(BUILD)/tests/daemon/test_%,control_hung export_errors killed old_client): \
+$(patsubst %,$(BUILD)/tests/daemon/test_%,control_hung export_errors killed limits old_client): \
     $(patsubst %,$(BUILD)/tests/lib/blocking_%.o,fs server)
 
 # This one plays a worker.

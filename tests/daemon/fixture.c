@@ -201,11 +201,27 @@ pid_t last_worker(const Fixture *fixture, const Slot *slot)
     return atoi(g_strrstr(log, before) + strlen(before));
 }
 
+char *other_export(void)
+{
+    char *path = g_build_filename(standin_dir(), "other", NULL);
+    g_autofree char *file = g_build_filename(path, "hello", NULL);
+
+    g_assert_no_errno(g_mkdir(path, 0755));
+    g_assert_true(g_file_set_contents(file, "hello", -1, NULL));
+    return path;
+}
+
 Slot *connected_slot(const Fixture *fixture, uint32_t domid, uint32_t devid)
+{
+    return connected_to(fixture->export, domid, devid, NULL);
+}
+
+Slot *connected_to(const char *path, uint32_t domid, uint32_t devid, const FrontendNode *nodes)
 {
     Slot *slot = slot_new("xen_9pfs", domid, devid);
 
-    slot_add(slot, fixture->export, "none");
+    slot->device.nodes = nodes;
+    slot_add(slot, path, "none");
     slot_expect(slot, XenbusStateInitWait);
     slot_offer(slot);
     slot_expect(slot, XenbusStateConnected);

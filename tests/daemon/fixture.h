@@ -82,8 +82,15 @@ GArray *list_processes(pid_t pid);
 /* The process id of the worker that connected last for the device of `slot`. */
 pid_t last_worker(const Fixture *fixture, const Slot *slot);
 
-/* A device of kind xen_9pfs whose frontend has connected. */
+/* A device of kind xen_9pfs, for the fixture's export, whose frontend has connected. */
 Slot *connected_slot(const Fixture *fixture, uint32_t domid, uint32_t devid);
+
+/* The same for `path`, and with more nodes of the backend's unless that is NULL. */
+Slot *connected_to(const char *path, uint32_t domid, uint32_t devid, const FrontendNode *nodes);
+
+/* Makes another export, with the same file, for a device that is to notice nothing. To be freed with
+ * g_free(). */
+char *other_export(void);
 
 /* Checks that the device is served: the file can be read. */
 void check_serves(Slot *slot);

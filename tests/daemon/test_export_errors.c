@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -230,22 +229,9 @@ static void open_fids(const Broken *b)
     expect_done(b, p9_tlopen(TAG, OPEN_ROOT, O_DIRECTORY));
 }
 
-static Slot *connected_to(uint32_t domid, const char *path)
-{
-    Slot *slot = slot_new("xen_9pfs", domid, 0);
-
-    slot_add(slot, path, "none");
-    slot_expect(slot, XenbusStateInitWait);
-    slot_offer(slot);
-    slot_expect(slot, XenbusStateConnected);
-    slot_set_frontend(slot, XenbusStateConnected);
-    return slot;
-}
-
 /* Returns false, and marks the test as skipped, where there is no FUSE. */
 static bool broken_open(Broken *b, const Fixture *fixture)
 {
-    g_autofree char *hello = NULL;
     const char *why;
 
     b->fuse = blocking_fs_new(fixture->export, &why);
@@ -253,12 +239,9 @@ static bool broken_open(Broken *b, const Fixture *fixture)
         g_test_skip(why);
         return false;
     }
-    b->other_path = g_build_filename(standin_dir(), "other", NULL);
-    g_assert_no_errno(g_mkdir(b->other_path, 0755));
-    hello = g_build_filename(b->other_path, "hello", NULL);
-    g_assert_true(g_file_set_contents(hello, "hello", -1, NULL));
-    b->slot = connected_to(1, fixture->export);
-    b->other = connected_to(2, b->other_path);
+    b->other_path = other_export();
+    b->slot = connected_slot(fixture, 1, 0);
+    b->other = connected_to(b->other_path, 2, 0, NULL);
     slot_open_file(b->other, "hello");
     open_fids(b);
     return true;
@@ -479,7 +462,7 @@ static void test_full(Fixture *fixture, const void *data)
         g_test_skip("mounts cannot be made here");
         return;
     }
-    b.slot = connected_to(1, fixture->export);
+    b.slot = connected_slot(fixture, 1, 0);
     g_assert_cmpint(frontend_version(b.slot->frontend), ==, 0);
     g_assert_cmpint(frontend_attach(b.slot->frontend, ROOT), ==, 0);
     expect_done(&b, p9_twalk(TAG, ROOT, FILE_FID, ""));

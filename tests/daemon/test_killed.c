@@ -10,7 +10,6 @@
 #include "tests/lib/blocking_fs.h"
 
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,29 +27,12 @@ typedef struct Scene {
     char *other_path;
 } Scene;
 
-static Slot *connected_to(uint32_t domid, const char *path)
-{
-    Slot *slot = slot_new("xen_9pfs", domid, 0);
-
-    slot_add(slot, path, "none");
-    slot_expect(slot, XenbusStateInitWait);
-    slot_offer(slot);
-    slot_expect(slot, XenbusStateConnected);
-    slot_set_frontend(slot, XenbusStateConnected);
-    return slot;
-}
-
 /* The other one has an export of its own. */
 static void scene_begin(Scene *s, Fixture *fixture)
 {
-    g_autofree char *hello = NULL;
-
     s->fixture = fixture;
-    s->other_path = g_build_filename(standin_dir(), "other", NULL);
-    g_assert_no_errno(g_mkdir(s->other_path, 0755));
-    hello = g_build_filename(s->other_path, "hello", NULL);
-    g_assert_true(g_file_set_contents(hello, "hello", -1, NULL));
-    s->other = connected_to(2, s->other_path);
+    s->other_path = other_export();
+    s->other = connected_to(s->other_path, 2, 0, NULL);
     slot_open_file(s->other, "hello");
     s->others_worker = last_worker(fixture, s->other);
     s->before = fixture_footprint(fixture);

@@ -2,30 +2,19 @@
 /* The limits of xl.cfg(5) and those of what a device may take, as nodes of a device: they are in force
  * over rings, in each of the device's lives, and for that device alone. */
 #include "tests/daemon/fixture.h"
+#include "tests/lib/blocking_fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 
 enum { ROOT_FID = 1, TAG = 7 };
 
-static Slot *connected_at(const Fixture *fixture, uint32_t domid, const FrontendNode *nodes)
-{
-    Slot *slot = slot_new("xen_9pfs", domid, 0);
-
-    slot->device.nodes = nodes;
-    slot_add(slot, fixture->export, "none");
-    slot_expect(slot, XenbusStateInitWait);
-    slot_offer(slot);
-    slot_expect(slot, XenbusStateConnected);
-    slot_set_frontend(slot, XenbusStateConnected);
-    return slot;
-}
-
 static Slot *connected_with(const Fixture *fixture, const FrontendNode *nodes)
 {
-    return connected_at(fixture, 1, nodes);
+    return connected_to(fixture->export, 1, 0, nodes);
 }
 
 static int make_directory(Slot *slot, const char *name)
@@ -138,7 +127,7 @@ static void test_own_limits(Fixture *fixture, const void *data)
     static const char *const keys[] = {"max-fids=200", "max-xattrs=2", "max-locks=4",
                                        "max-lock-owners=1"};
     Slot *slot = connected_with(fixture, nodes);
-    Slot *other = connected_at(fixture, 2, NULL);
+    Slot *other = connected_slot(fixture, 2, 0);
 
     (void)data;
     check_serves(slot);
@@ -191,6 +180,286 @@ static void test_descriptors(Fixture *fixture, const void *data)
     finish(fixture, slot);
 }
 
+/*
+ * Each limit by itself
+ */
+
+enum { FILE_FID = 2, FIRST_TAG = 100, LARGE_MSIZE = 512 * 1024, LARGE_ORDER = 9 };
+
+/* A device at one of its limits, and one with an export of its own that is to notice nothing. */
+typedef struct Pair {
+    const Fixture *fixture;
+    BlockingFs *fuse; /* NULL: the fixture's export is a folder */
+    Slot *slot;
+    Slot *other;
+    char *other_path;
+} Pair;
+
+/* With `nodes`. Of a large device each request may be large. */
+static void pair_connect(Pair *p, const FrontendNode *nodes, bool large)
+{
+    p->other_path = other_export();
+    p->other = connected_to(p->other_path, 2, 0, NULL);
+    slot_open_file(p->other, "hello");
+    p->slot = slot_new("xen_9pfs", 1, 0);
+    p->slot->device.nodes = nodes;
+    if (large) {
+        p->slot->frontend->device.order = LARGE_ORDER;
+        p->slot->frontend->device.msize = LARGE_MSIZE;
+    }
+    slot_add(p->slot, p->fixture->export, "none");
+    slot_expect(p->slot, XenbusStateInitWait);
+    slot_offer(p->slot);
+    slot_expect(p->slot, XenbusStateConnected);
+    slot_set_frontend(p->slot, XenbusStateConnected);
+    slot_open_file(p->slot, p->fuse ? "file" : "hello");
+}
+
+/* On an export that hangs, or fails, on demand. Returns false, and marks the test as skipped, where
+ * there is none. */
+static bool pair_connect_fuse(Pair *p, const FrontendNode *nodes, bool large)
+{
+    const char *why;
+
+    p->fuse = blocking_fs_new(p->fixture->export, &why);
+    if (!p->fuse) {
+        g_test_skip(why);
+        return false;
+    }
+    pair_connect(p, nodes, large);
+    return true;
+}
+
+/* The limit was reported once; the other device has neither reached one nor noticed. */
+static void pair_end(Pair *p, const char *line)
+{
+    g_autofree char *whole = g_strconcat("domain 1 device 0: ", line, NULL);
+
+    slot_read_file(p->other, "hello");
+    expect_log(p->fixture, whole);
+    g_assert_cmpuint(count_log(p->fixture, whole), ==, 1);
+    g_assert_cmpuint(count_log(p->fixture, "domain 2 device 0: the"), ==, 0);
+    slot_expect_history(p->slot, "1 2 4");
+    slot_expect_history(p->other, "1 2 4");
+    finish(p->fixture, p->slot);
+    finish(p->fixture, p->other);
+    g_free(p->other_path);
+    if (p->fuse)
+        blocking_fs_free(p->fuse);
+}
+
+static void send_read(const Pair *p, unsigned n, uint32_t count)
+{
+    g_assert_true(
+        frontend_send(p->slot->frontend, p9_tread((uint16_t)(FIRST_TAG + n), FILE_FID, 0, count)));
+}
+
+/* The reply to any request with this tag, which is none of an error. */
+static P9Reply *take_reply(const Pair *p, unsigned n)
+{
+    P9Reply *reply =
+        frontend_wait(p->slot->frontend, (uint16_t)(FIRST_TAG + n), FRONTEND_TIMEOUT_MS);
+
+    g_assert_nonnull(reply);
+    g_assert_cmpuint(p9_error(reply), ==, 0);
+    return reply;
+}
+
+static void expect_replies(const Pair *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        g_free(take_reply(p, i));
+}
+
+/* Requests that do not fit into the memory stay in the ring. They come to their turn, and none is
+ * refused; a Tflush is taken on the other ring all the same. */
+static void test_request_memory(Fixture *fixture, const void *data)
+{
+    static const FrontendNode nodes[] = {{"max-request-memory", "8"}, {NULL, NULL}};
+    enum { N = 60, FLUSH = N + 1 };
+    Pair p = {.fixture = fixture};
+
+    (void)data;
+    if (!pair_connect_fuse(&p, nodes, true))
+        return;
+    blocking_fs_hang(p.fuse, FUSE_READ, BLOCKING_POLITE, 0);
+    for (unsigned i = 0; i < N; i++) {
+        g_assert_true(frontend_send_on(
+            p.slot->frontend, 0,
+            p9_tread((uint16_t)(FIRST_TAG + i), FILE_FID, 0, LARGE_MSIZE - 24)));
+    }
+    blocking_fs_await(p.fuse, FUSE_READ, 1);
+    expect_log(fixture, "max-request-memory=8 is reached: no more are taken until some are done");
+    slot_read_file(p.other, "hello");
+    g_assert_true(
+        frontend_send_on(p.slot->frontend, 1, p9_tflush(FIRST_TAG + FLUSH, FIRST_TAG)));
+    g_free(take_reply(&p, FLUSH));
+    blocking_fs_release(p.fuse, FUSE_READ, 0);
+    for (unsigned i = 1; i < N; i++)
+        g_free(take_reply(&p, i));
+    pair_end(&p, "the limit max-request-memory=8 is reached");
+}
+
+/* All threads hang, the spare one too. Others wait for one, and can be cancelled meanwhile. */
+static void test_threads(Fixture *fixture, const void *data)
+{
+    static const FrontendNode nodes[] = {
+        {"max-threads", "2"}, {"max-spare-threads", "1"}, {NULL, NULL}};
+    enum { N = 6, FLUSH = N };
+    Pair p = {.fixture = fixture};
+
+    (void)data;
+    if (!pair_connect_fuse(&p, nodes, false))
+        return;
+    blocking_fs_hang(p.fuse, FUSE_READ, BLOCKING_DEAF, 0);
+    for (unsigned i = 0; i < N; i++)
+        send_read(&p, i, 10);
+    expect_log(fixture, "max-spare-threads=1 is reached: all threads are stuck and requests wait");
+    blocking_fs_await(p.fuse, FUSE_READ, 3);
+    slot_read_file(p.other, "hello");
+    g_assert_true(frontend_send(p.slot->frontend,
+                                p9_tflush(FIRST_TAG + FLUSH, (uint16_t)(FIRST_TAG + N - 1))));
+    g_free(take_reply(&p, FLUSH));
+    blocking_fs_release(p.fuse, FUSE_READ, 0);
+    expect_replies(&p, N - 1);
+    pair_end(&p, "the limit max-spare-threads=1 is reached");
+}
+
+/* The status in the Rlock of a request for the whole file that may wait. */
+static void send_lock(const Pair *p, unsigned n)
+{
+    g_assert_true(frontend_send(
+        p->slot->frontend, p9_build(P9_TLOCK, (uint16_t)(FIRST_TAG + n), "dbdqqds", FILE_FID,
+                                    P9_LOCK_WRITE, 1 /* wait */, UINT64_C(0), UINT64_C(0), n, "guest")));
+}
+
+static unsigned take_status(const Pair *p, unsigned n)
+{
+    g_autofree P9Reply *reply = take_reply(p, n);
+    uint8_t status = 255;
+
+    g_assert_true(p9_parse(reply, "b", &status));
+    return status;
+}
+
+/* A Tlock too many is answered as one that may not wait. */
+static void test_waiting_locks(Fixture *fixture, const void *data)
+{
+    static const FrontendNode nodes[] = {{"max-waiting-locks", "1"}, {NULL, NULL}};
+    enum { SUCCESS, BLOCKED };
+    g_autofree char *file = g_build_filename(fixture->export, "hello", NULL);
+    struct flock all = {.l_type = F_WRLCK};
+    int fd = open(file, O_RDWR | O_CLOEXEC);
+    Pair p = {.fixture = fixture};
+
+    (void)data;
+    pair_connect(&p, nodes, false);
+    g_assert_no_errno(fcntl(fd, F_OFD_SETLK, &all));
+    send_lock(&p, 0);
+    for (unsigned i = 1; i < CALLS; i++) {
+        send_lock(&p, i);
+        g_assert_cmpuint(take_status(&p, i), ==, BLOCKED);
+    }
+    close(fd);
+    g_assert_cmpuint(take_status(&p, 0), ==, SUCCESS);
+    pair_end(&p, "the limit max-waiting-locks=1 is reached: further ones do not wait");
+}
+
+/* Files that are open cannot do without descriptors. */
+static void test_open_descriptors(Fixture *fixture, const void *data)
+{
+    static const FrontendNode nodes[] = {{"max-descriptors", "64"}, {NULL, NULL}};
+    Pair p = {.fixture = fixture};
+    int error = 0;
+    unsigned n = 0;
+
+    (void)data;
+    pair_connect(&p, nodes, false);
+    while (!error && n < CALLS) {
+        error = walk(p.slot, FID + n, "hello");
+        if (!error)
+            error = call(p.slot, p9_tlopen(TAG, FID + n, 0));
+        n++;
+    }
+    g_assert_cmpint(error, ==, ENFILE);
+    g_assert_cmpuint(n, >, 20);
+    for (unsigned i = 0; i < CALLS; i++)
+        g_assert_cmpint(walk(p.slot, FID + CALLS, "hello"), ==, ENFILE);
+    slot_read_file(p.slot, "hello");
+    g_assert_cmpint(call(p.slot, p9_tclunk(TAG, FID)), ==, 0);
+    g_assert_cmpint(walk(p.slot, FID, "hello"), ==, 0);
+    pair_end(&p, "the limit max-descriptors=64 is reached: further files are refused (ENFILE)");
+}
+
+/* The worker's own limit, where the system does not let it have more: about as many as it has. */
+static void test_process_descriptors(Fixture *fixture, const void *data)
+{
+    enum { FEW = 16 };
+    Pair p = {.fixture = fixture};
+    struct rlimit before, none;
+    uint32_t fid = FID;
+    int error = 0;
+    pid_t worker;
+
+    (void)data;
+    pair_connect(&p, NULL, false);
+    worker = last_worker(fixture, p.slot);
+    g_assert_no_errno(prlimit(worker, RLIMIT_NOFILE, NULL, &before));
+    none = (struct rlimit){.rlim_cur = FEW, .rlim_max = before.rlim_max};
+    g_assert_no_errno(prlimit(worker, RLIMIT_NOFILE, &none, NULL));
+    while (!error && fid < FID + FEW)
+        error = walk(p.slot, ++fid, "hello");
+    g_assert_cmpint(error, ==, ENFILE);
+    for (unsigned i = 0; i < CALLS; i++)
+        g_assert_cmpint(walk(p.slot, fid, "hello"), ==, ENFILE);
+    slot_read_file(p.slot, "hello");
+    g_assert_no_errno(prlimit(worker, RLIMIT_NOFILE, &before, NULL));
+    g_assert_cmpint(walk(p.slot, fid, "hello"), ==, 0);
+    pair_end(&p, "the limit max-descriptors=");
+}
+
+/* The system's limit counts all its processes, so that here the file system plays the system. */
+static void test_system_files(Fixture *fixture, const void *data)
+{
+    Pair p = {.fixture = fixture};
+
+    (void)data;
+    if (!pair_connect_fuse(&p, NULL, false))
+        return;
+    g_assert_cmpint(walk(p.slot, FID, "file"), ==, 0);
+    blocking_fs_fail(p.fuse, FUSE_OPEN, ENFILE, 0);
+    for (unsigned i = 0; i < CALLS; i++)
+        g_assert_cmpint(call(p.slot, p9_tlopen(TAG, FID, 0)), ==, ENFILE);
+    blocking_fs_fail(p.fuse, FUSE_OPEN, 0, 0);
+    g_assert_cmpint(call(p.slot, p9_tlopen(TAG, FID, 0)), ==, 0);
+    pair_end(&p, "the system has no more open files: further files are refused (ENFILE)");
+}
+
+static int start_value(Slot *slot, uint32_t fid, uint64_t size)
+{
+    g_assert_cmpint(walk(slot, fid, "hello"), ==, 0);
+    return call(slot, p9_build(P9_TXATTRCREATE, TAG, "dsqd", fid, "user.a", size, 0));
+}
+
+/* Sixteen values of the greatest size. */
+static void test_xattr_memory(Fixture *fixture, const void *data)
+{
+    static const FrontendNode nodes[] = {{"max-xattr-memory", "1"}, {NULL, NULL}};
+    enum { VALUE = 64 * 1024, FITTING = 16 };
+    Pair p = {.fixture = fixture};
+
+    (void)data;
+    pair_connect(&p, nodes, false);
+    for (unsigned i = 0; i < FITTING; i++)
+        g_assert_cmpint(start_value(p.slot, FID + i, VALUE), ==, 0);
+    for (unsigned i = 0; i < CALLS; i++)
+        g_assert_cmpint(start_value(p.slot, FID + FITTING + i, 1), ==, ENOSPC);
+    slot_read_file(p.slot, "hello");
+    g_assert_cmpint(call(p.slot, p9_tclunk(TAG, FID)), !=, ETIMEDOUT); /* nothing was written */
+    g_assert_cmpint(start_value(p.slot, FID, VALUE), ==, 0);
+    pair_end(&p, "the limit max-xattr-memory=1 is reached: further ones are refused (ENOSPC)");
+}
+
 /* The soft and the hard limit of open files of a process. */
 static void check_raised(pid_t pid)
 {
@@ -231,11 +500,19 @@ static void test_raised(Fixture *fixture, const void *data)
 
 int main(int argc, char **argv)
 {
+    blocking_fs_main(argc, argv);
     g_test_init(&argc, &argv, NULL);
     FIXTURE_TEST("/limits/max-files", test_max_files);
     FIXTURE_TEST("/limits/auto-delete", test_auto_delete);
     FIXTURE_TEST("/limits/raised", test_raised);
     FIXTURE_TEST("/limits/own", test_own_limits);
     FIXTURE_TEST("/limits/descriptors", test_descriptors);
+    FIXTURE_TEST("/limits/request-memory", test_request_memory);
+    FIXTURE_TEST("/limits/threads", test_threads);
+    FIXTURE_TEST("/limits/waiting-locks", test_waiting_locks);
+    FIXTURE_TEST("/limits/open-descriptors", test_open_descriptors);
+    FIXTURE_TEST("/limits/process-descriptors", test_process_descriptors);
+    FIXTURE_TEST("/limits/system-files", test_system_files);
+    FIXTURE_TEST("/limits/xattr-memory", test_xattr_memory);
     return g_test_run();
 }
