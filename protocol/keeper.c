@@ -230,9 +230,10 @@ static void keep_files(Child *c)
 static int lose_keeper(Keeper *k)
 {
     k->gone = true;
-    log_error("the keeper has ended: files that it had put away are lost to their fids (EIO) unless "
-              "they are open, and from now on max-descriptors is how many files the guest can use, "
-              "until its device is connected anew");
+    log_error(
+        "the keeper has ended: files that it had put away are lost to their fids (EIO) unless "
+        "they are open, and from now on max-descriptors is how many files the guest can use, "
+        "until its device is connected anew");
     return -EIO;
 }
 

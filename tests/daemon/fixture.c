@@ -159,12 +159,13 @@ void expect_footprint(const Fixture *fixture, const Footprint *expected)
 
     while (memcmp(&found, expected, sizeof(found)) != 0) {
         if (g_get_monotonic_time() > end)
-            g_error("%u descriptors, %u processes, %u handles, %u ports, %u watches, %u transactions, "
-                    "%u nodes, not %u, %u, %u, %u, %u, %u, %u",
-                    found.descriptors, found.processes, found.handles, found.ports, found.watches,
-                    found.transactions, found.nodes, expected->descriptors, expected->processes,
-                    expected->handles, expected->ports, expected->watches, expected->transactions,
-                    expected->nodes);
+            g_error(
+                "%u descriptors, %u processes, %u handles, %u ports, %u watches, %u transactions, "
+                "%u nodes, not %u, %u, %u, %u, %u, %u, %u",
+                found.descriptors, found.processes, found.handles, found.ports, found.watches,
+                found.transactions, found.nodes, expected->descriptors, expected->processes,
+                expected->handles, expected->ports, expected->watches, expected->transactions,
+                expected->nodes);
         g_usleep(POLL_US);
         found = fixture_look(fixture);
     }

@@ -54,13 +54,13 @@ unsigned count_log(const Fixture *fixture, const char *text);
 
 /* What the daemon holds, of its system and of Xen: to find what it has not given back. */
 typedef struct Footprint {
-    unsigned descriptors; /* of the supervisor */
-    unsigned processes;   /* its children, those that nobody has waited for included */
-    unsigned handles;     /* of domain 0, on the Xen libraries */
-    unsigned ports;       /* of domain 0 */
-    unsigned watches;     /* likewise */
+    unsigned descriptors;  /* of the supervisor */
+    unsigned processes;    /* its children, those that nobody has waited for included */
+    unsigned handles;      /* of domain 0, on the Xen libraries */
+    unsigned ports;        /* of domain 0 */
+    unsigned watches;      /* likewise */
     unsigned transactions; /* likewise */
-    unsigned nodes;       /* in xenstore */
+    unsigned nodes;        /* in xenstore */
 } Footprint;
 
 /* At rest, once a device of domain 1 has come and gone, which leaves folders of the toolstack's in

@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 enum {
-    ROOT = 1,  /* fids: of slot_open_file() */
+    ROOT = 1,     /* fids: of slot_open_file() */
     FILE_FID = 2, /* "file", open for both */
-    PLAIN,     /* "file", not open */
-    LINK,      /* "link" */
-    OPEN_ROOT, /* the root, open */
-    SPARE,     /* of one case */
+    PLAIN,        /* "file", not open */
+    LINK,         /* "link" */
+    OPEN_ROOT,    /* the root, open */
+    SPARE,        /* of one case */
     TAG = 7,
     LARGE = 3000, /* bytes of a piece */
 };
@@ -147,8 +147,8 @@ static GByteArray *move_name(void)
 
 static GByteArray *lock(void)
 {
-    return p9_build(P9_TLOCK, TAG, "dbdqqds", FILE_FID, P9_LOCK_WRITE, 0, UINT64_C(0), UINT64_C(9), 1,
-                    "client");
+    return p9_build(P9_TLOCK, TAG, "dbdqqds", FILE_FID, P9_LOCK_WRITE, 0, UINT64_C(0), UINT64_C(9),
+                    1, "client");
 }
 
 static GByteArray *get_value(void)
@@ -374,11 +374,11 @@ static void test_short_write(Fixture *fixture, const void *data)
     g_assert_cmpint(frontend_call(frontend, p9_twalk(TAG, ROOT, FILE_FID, "file"), "*"), ==, 0);
     g_assert_cmpint(frontend_call(frontend, p9_tlopen(TAG, FILE_FID, O_RDWR), "*"), ==, 0);
     blocking_fs_fail(b.fuse, FUSE_WRITE, ENOSPC, 1);
-    g_assert_cmpint(frontend_call(frontend, p9_twrite(TAG, FILE_FID, 0, SIZE, bytes), "d", &count), ==,
-                    0);
+    g_assert_cmpint(frontend_call(frontend, p9_twrite(TAG, FILE_FID, 0, SIZE, bytes), "d", &count),
+                    ==, 0);
     g_assert_cmpuint(count, ==, BLOCKING_PIECE);
-    g_assert_cmpint(frontend_call(frontend, p9_twrite(TAG, FILE_FID, 0, SIZE, bytes), "d", &count), ==,
-                    ENOSPC);
+    g_assert_cmpint(frontend_call(frontend, p9_twrite(TAG, FILE_FID, 0, SIZE, bytes), "d", &count),
+                    ==, ENOSPC);
     blocking_fs_fail(b.fuse, FUSE_WRITE, 0, 0);
     g_assert_true(frontend_remove(frontend));
     frontend_free(frontend);

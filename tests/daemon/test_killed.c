@@ -206,8 +206,8 @@ static void test_serving(Fixture *fixture, const void *data)
     s.slot = connected_slot(fixture, 1, 0);
     slot_open_file(s.slot, "hello");
     for (uint16_t tag = 0; tag < 20; tag++)
-        g_assert_true(frontend_send(s.slot->frontend,
-                                    p9_tread((uint16_t)(READ_TAG + tag), FILE_FID, 0, 10)));
+        g_assert_true(
+            frontend_send(s.slot->frontend, p9_tread((uint16_t)(READ_TAG + tag), FILE_FID, 0, 10)));
     g_assert_no_errno(kill(last_worker(fixture, s.slot), SIGKILL));
     expect_told(&s);
     slot_expect_history(s.slot, "1 2 4 5 6");
@@ -373,7 +373,8 @@ static void walk_to_many(const Slot *slot)
         g_assert_cmpint(frontend_call(slot->frontend, p9_tmkdir(TAG, ROOT_FID, name, 0755, 0), "*"),
                         ==, 0);
         g_assert_cmpint(
-            frontend_call(slot->frontend, p9_twalk(TAG, ROOT_FID, FIRST_FID + i, name), "*"), ==, 0);
+            frontend_call(slot->frontend, p9_twalk(TAG, ROOT_FID, FIRST_FID + i, name), "*"), ==,
+            0);
     }
 }
 

@@ -284,15 +284,14 @@ static void test_request_memory(Fixture *fixture, const void *data)
         return;
     blocking_fs_hang(p.fuse, FUSE_READ, BLOCKING_POLITE, 0);
     for (unsigned i = 0; i < N; i++) {
-        g_assert_true(frontend_send_on(
-            p.slot->frontend, 0,
-            p9_tread((uint16_t)(FIRST_TAG + i), FILE_FID, 0, LARGE_MSIZE - 24)));
+        g_assert_true(
+            frontend_send_on(p.slot->frontend, 0,
+                             p9_tread((uint16_t)(FIRST_TAG + i), FILE_FID, 0, LARGE_MSIZE - 24)));
     }
     blocking_fs_await(p.fuse, FUSE_READ, 1);
     expect_log(fixture, "max-request-memory=8 is reached: no more are taken until some are done");
     slot_read_file(p.other, "hello");
-    g_assert_true(
-        frontend_send_on(p.slot->frontend, 1, p9_tflush(FIRST_TAG + FLUSH, FIRST_TAG)));
+    g_assert_true(frontend_send_on(p.slot->frontend, 1, p9_tflush(FIRST_TAG + FLUSH, FIRST_TAG)));
     g_free(take_reply(&p, FLUSH));
     blocking_fs_release(p.fuse, FUSE_READ, 0);
     for (unsigned i = 1; i < N; i++)
@@ -328,9 +327,10 @@ static void test_threads(Fixture *fixture, const void *data)
 /* The status in the Rlock of a request for the whole file that may wait. */
 static void send_lock(const Pair *p, unsigned n)
 {
-    g_assert_true(frontend_send(
-        p->slot->frontend, p9_build(P9_TLOCK, (uint16_t)(FIRST_TAG + n), "dbdqqds", FILE_FID,
-                                    P9_LOCK_WRITE, 1 /* wait */, UINT64_C(0), UINT64_C(0), n, "guest")));
+    g_assert_true(
+        frontend_send(p->slot->frontend,
+                      p9_build(P9_TLOCK, (uint16_t)(FIRST_TAG + n), "dbdqqds", FILE_FID,
+                               P9_LOCK_WRITE, 1 /* wait */, UINT64_C(0), UINT64_C(0), n, "guest")));
 }
 
 static unsigned take_status(const Pair *p, unsigned n)

@@ -130,8 +130,7 @@ void blocking_fs_release(BlockingFs *fs, enum fuse_opcode opcode, int error)
 
 void blocking_fs_fail(BlockingFs *fs, enum fuse_opcode opcode, int error, unsigned n_pass)
 {
-    tell(fs, (Command){
-                 .type = COMMAND_FAIL, .opcode = opcode, .error = error, .n_pass = n_pass});
+    tell(fs, (Command){.type = COMMAND_FAIL, .opcode = opcode, .error = error, .n_pass = n_pass});
 }
 
 unsigned blocking_fs_n_done(BlockingFs *fs, enum fuse_opcode opcode)
