@@ -335,21 +335,32 @@ static bool find_group(const char *name, gid_t *gid, GError **error)
 }
 
 /* Members of another group than root's must be able to enter the run folder. They cannot list it, and
- * the other sockets in it are for this user only. */
+ * the other sockets in it are for this user only. Without such a group it is closed again. */
+static bool admit_to_run_dir(const Control *control, gid_t gid, GError **error)
+{
+    struct stat info;
+
+    if (stat(control->run_dir, &info) != 0)
+        return set_errno_error(error, "look at the run folder", control->run_dir);
+    if (gid == 0 && info.st_gid == 0)
+        return true;
+    if (chown(control->run_dir, (uid_t)-1, gid) != 0 ||
+        chmod(control->run_dir, gid == 0 ? 0700 : 0710) != 0)
+        return set_errno_error(error, "open the run folder", control->run_dir);
+    return true;
+}
+
 bool control_set_group(Control *control, const char *name, GError **error)
 {
     gid_t gid = 0;
-    bool opens = false;
 
     if (name && !find_group(name, &gid, error))
         return false;
-    opens = gid != 0;
     if (chown(control->path, (uid_t)-1, gid) != 0)
         return !name && errno == EPERM ? true
                                        : set_errno_error(error, "set the group of", control->path);
-    if (opens &&
-        (chown(control->run_dir, (uid_t)-1, gid) != 0 || chmod(control->run_dir, 0710) != 0))
-        return set_errno_error(error, "open the run folder", control->run_dir);
+    if (!admit_to_run_dir(control, gid, error))
+        return false;
     if (chmod(control->path, 0660) != 0)
         return set_errno_error(error, "set the mode of", control->path);
     return true;

@@ -198,6 +198,7 @@ static void test_control_group(Fixture *fixture, const void *data)
 {
     g_autofree char *socket_name = control_socket(fixture);
     g_autofree char *record = NULL;
+    g_autofree char *last_record = NULL;
     struct stat info;
 
     (void)data;
@@ -219,6 +220,15 @@ static void test_control_group(Fixture *fixture, const void *data)
     control_expect_error(fixture, "reload", "there is no group \"no-such-group\"");
     write_config("[daemon]\nreadonly=on\n");
     control_expect_error(fixture, "reload", ":2: [daemon]: there is no key \"readonly\"");
+    g_assert_no_errno(stat(socket_name, &info));
+    g_assert_cmpuint(info.st_gid, ==, 1);
+    write_config("");
+    last_record = control_record(fixture, "reload", "config", NULL, NULL);
+    g_assert_no_errno(stat(socket_name, &info));
+    g_assert_cmpuint(info.st_gid, ==, 0);
+    g_assert_no_errno(stat(standin_daemon_run_dir(fixture->daemon), &info));
+    g_assert_cmpuint(info.st_mode & 0777, ==, 0700);
+    g_assert_cmpuint(info.st_gid, ==, 0);
 }
 
 static void test_bad_requests(Fixture *fixture, const void *data)
