@@ -150,9 +150,12 @@ UNIT_TESTS = $(filter $(BUILD)/tests/unit/%,$(TESTS))
 check-unit: $(UNIT_TESTS)
 	@tests/run-tests $(BUILD)/test-logs $(UNIT_TESTS)
 
-# The packages: installed, upgraded and removed in a folder, and in the dom0 of a real Xen.
+# The packages: installed, upgraded and removed in folders, and in the dom0 of a real Xen. The scripts of
+# other init systems.
+PACKAGE_TESTS := $(addprefix tests/package/,chroot init) tests/real-xen/package-check
+
 check-package:
-	@tests/run-tests $(BUILD)/test-logs tests/package-chroot tests/real-xen/package-check
+	@tests/run-tests $(BUILD)/test-logs $(PACKAGE_TESTS)
 
 # A million operations on one file, and as long a run of the others that several guests do at once.
 check-integrity: tests

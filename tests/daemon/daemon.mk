@@ -31,3 +31,9 @@ SANDBOX_TEST_LIBS := $(shell pkg-config --libs glib-2.0 libseccomp 2>/dev/null) 
 
 $(SANDBOX_TEST): $(SANDBOX_TEST).o $(BUILD)/xen-9pfs/sandbox.o $(PROTOCOL_OBJS) $(COMMON_OBJS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_TEST_LIBS)
+
+# The scripts of init systems, run by tests/package/init in systems of their own.
+INIT_TEST := $(BUILD)/tests/init/test_init
+
+$(INIT_TEST): $(INIT_TEST).o $(DAEMON_TEST_OBJS) $(TSAN_OBJS) $(FRONTEND) | $(STANDIN_FILES)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(FRONTEND) $(STANDIN_TEST_LIBS)
