@@ -151,8 +151,8 @@ check-unit: $(UNIT_TESTS)
 	@tests/run-tests $(BUILD)/test-logs $(UNIT_TESTS)
 
 # The packages: installed, upgraded and removed in folders, and in the dom0 of a real Xen. The scripts of
-# other init systems.
-PACKAGE_TESTS := $(addprefix tests/package/,chroot init) tests/real-xen/package-check
+# other init systems, and Debian's own tests.
+PACKAGE_TESTS := $(addprefix tests/package/,chroot init autopkgtest) tests/real-xen/package-check
 
 check-package:
 	@tests/run-tests $(BUILD)/test-logs $(PACKAGE_TESTS)
