@@ -150,9 +150,9 @@ UNIT_TESTS = $(filter $(BUILD)/tests/unit/%,$(TESTS))
 check-unit: $(UNIT_TESTS)
 	@tests/run-tests $(BUILD)/test-logs $(UNIT_TESTS)
 
-# The packages: installed, upgraded and removed in folders, and in the dom0 of a real Xen. The scripts of
-# other init systems, and Debian's own tests.
-PACKAGE_TESTS := $(addprefix tests/package/,chroot init autopkgtest) tests/real-xen/package-check
+# The packages: installed, upgraded and removed in folders, and in the dom0 of a real Xen. What INSTALL
+# says, the scripts of other init systems, Debian's own tests.
+PACKAGE_TESTS := $(addprefix tests/package/,chroot docs init autopkgtest) tests/real-xen/package-check
 
 check-package:
 	@tests/run-tests $(BUILD)/test-logs $(PACKAGE_TESTS)
@@ -204,6 +204,9 @@ count-coverage:
 
 # The xen-9pfsd that libxl starts. If it is Xen's own, it is kept as xen-9pfsd.dist.
 DROP_IN = $(DESTDIR)$(XEN_LIBEXEC_BIN)/xen-9pfsd
+
+# One that an earlier `make install` may have put there, before the right folder was named.
+DEFAULT_DROP_IN = $(DESTDIR)$(libexecdir)/xen/bin/xen-9pfsd
 
 # The limits of workers, for every unit whose name begins so.
 WORKER_DROP_IN = $(unitdir)/xen-9pfs-worker-.scope.d
@@ -282,8 +285,9 @@ ifneq ($(openrcdir),)
 	rm -f $(DESTDIR)$(openrcdir)/xen-9pfsd
 endif
 ifneq ($(XEN_LIBEXEC_BIN),)
-	rm -f $(DROP_IN)
-	if [ -e $(DROP_IN).dist ]; then mv $(DROP_IN).dist $(DROP_IN); fi
+	for file in $(sort $(DROP_IN) $(DEFAULT_DROP_IN)); do \
+	    if grep -qs XEN_9PFS_LOG_TARGET "$$file"; then rm -f "$$file" || exit; fi; \
+	    if [ -e "$$file.dist" ]; then mv "$$file.dist" "$$file" || exit; fi; done
 endif
 
 clean:
@@ -293,7 +297,7 @@ help:
 	@echo 'make                 build the daemon, build/xen-9pfsd, and its tool, build/bin/xen-9pfs'
 	@echo 'make check           build and run all tests, also under sanitizers and on real Xen'
 	@echo 'make check-quick     only the tests of this build that need no Xen'
-	@echo 'make check-package  the Debian packages, also on real Xen: a quarter of an hour'
+	@echo 'make check-package   the Debian packages, INSTALL, init scripts, also on real Xen: half an hour'
 	@echo 'make check-integrity only the random operations, a million of them: minutes'
 	@echo 'make check-posix     the whole POSIX suite, on local file systems and through the server'
 	@echo 'make check-attack    what 50 devices that attack take from 50 others: how long these wait'
