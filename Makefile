@@ -152,10 +152,11 @@ check-unit: $(UNIT_TESTS)
 
 # The packages: installed, upgraded and removed in folders, and in the dom0 of a real Xen. What INSTALL
 # says, the scripts of other init systems, Debian's own tests.
-PACKAGE_TESTS := $(addprefix tests/package/,chroot docs init autopkgtest) tests/real-xen/package-check
+PACKAGE_TESTS := $(addprefix tests/package/,chroot docs init autopkgtest) \
+                 tests/real-xen/package-check tests/real-xen/driver-check
 
 check-package:
-	@tests/run-tests $(BUILD)/test-logs $(PACKAGE_TESTS)
+	@SECONDS_PER_PROGRAM=4000 tests/run-tests $(BUILD)/test-logs $(PACKAGE_TESTS)
 
 # A million operations on one file, and as long a run of the others that several guests do at once.
 check-integrity: tests
