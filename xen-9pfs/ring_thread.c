@@ -160,7 +160,7 @@ bool ring_thread_has_ring(RingThread *t)
     return false;
 }
 
-static bool has_started(RingThread *t)
+static bool start_thread(RingThread *t)
 {
     pthread_attr_t attributes;
 
@@ -187,8 +187,12 @@ void ring_thread_note_turn(RingThread *t, bool was_busy)
     if (t->busy_turns < t->patience)
         return;
     t->busy_turns = 0;
-    if (!has_processors() || !has_started(t))
+    if (!has_processors())
         return;
+    if (!start_thread(t)) {
+        t->patience = MAX_BUSY_TURNS;
+        return;
+    }
     pthread_mutex_lock(&t->lock);
     g_atomic_int_set(&t->is_lent, true);
     t->was_lent = true;
