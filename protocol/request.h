@@ -58,7 +58,7 @@ typedef struct Op {
     int (*run)(Request *request);
 } Op;
 
-/* What a waiting Tflush waits for; see flush.c. Used by the reader only. */
+/* What a waiting Tflush waits for; see flush.c. Used by readers in their turns only. */
 typedef struct FlushWait {
     bool taking;          /* other channels still hold requests published before it */
     uint64_t target;      /* while taking: id of the request that it may mean; 0: none is known */
@@ -107,7 +107,7 @@ struct Request {
     Request *next_waiter;
     Channel *settle; /* of a Tflush: the channel its target was answered on, or NULL */
     FlushWait flush;
-    Request *earlier_flush; /* Tflushes of the same tag that wait too; reader only */
+    Request *earlier_flush; /* Tflushes of the same tag that wait too; likewise */
     Request *later_flush;
 
     struct {

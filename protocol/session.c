@@ -96,16 +96,19 @@ void session_unlock(Session *session)
     pthread_mutex_unlock(&session->reader_lock);
 }
 
-void session_join_readers(Session *session)
+void session_add_reader(Session *session)
 {
-    read_beside = session;
     session->n_readers++;
 }
 
-void session_leave_readers(Session *session)
+void session_remove_reader(Session *session)
 {
-    read_beside = NULL;
     session->n_readers--;
+}
+
+void session_read_beside(const Session *session)
+{
+    read_beside = session;
 }
 
 bool session_is_first_reader(const Session *session)
@@ -401,17 +404,25 @@ static bool run_at_once(Session *session, Request *request)
     if (is_shared)
         session_unlock(session);
     has_ended = request_run(request);
-    if (is_shared)
-        session_lock(session);
+    if (!is_shared)
+        return has_ended;
+    session_lock(session);
+    if (session_is_first_reader(session))
+        session->now = 0; /* others had their turns */
     return has_ended;
 }
 
+/* Runs the request, or queues it for the pool, unless another reader has cancelled it meanwhile. */
 static void run_or_queue(Session *session, Request *request)
 {
     if (runs_on_reader(session, request)) {
         if (run_at_once(session, request))
             return;
         request->nowait = false;
+        if (request_is_cancelled(request)) {
+            request_cancel(request);
+            return;
+        }
     }
     g_atomic_int_set(&request->state, REQUEST_QUEUED);
     session->left_some = true;

@@ -90,6 +90,7 @@ typedef struct SessionState {
     FidTable *fids;
 } SessionState;
 
+/* What is the reader's is touched by readers in their turns. */
 struct Session {
     Fs *fs;          /* borrowed */
     Tracers tracers; /* see events.h */
@@ -124,7 +125,7 @@ struct Session {
     Request *released;             /* Tflush requests whose target has ended, oldest first */
     Request **released_end;        /* where the next goes */
 
-    void (*wake)(void *context); /* makes the reader call session_tend(); any thread */
+    void (*wake)(void *context); /* makes the first reader call session_tend(); any thread */
     void *wake_context;
     GThread *reader;             /* the first one */
     pthread_mutex_t reader_lock; /* held by the reader whose turn it is */
@@ -146,10 +147,13 @@ void session_add_channel(Session *session, Channel *channel);
 void session_lock(Session *session);
 void session_unlock(Session *session);
 
-/* The calling thread becomes a reader beside the first one, for channels that no other reader takes
- * requests from meanwhile; or it ceases to be one. [reader] */
-void session_join_readers(Session *session);
-void session_leave_readers(Session *session);
+/* There will be one more reader beside those there are, for channels that no other takes requests from
+ * meanwhile; or one less. [reader] */
+void session_add_reader(Session *session);
+void session_remove_reader(Session *session);
+
+/* The calling thread is one of those that were added; or none any more (NULL). */
+void session_read_beside(const Session *session);
 
 /* Makes a request for the message of `size` bytes whose first `n_peeked` bytes, at least the
  * header, are at `peeked`; they are copied. The caller fills in the rest of request->message.

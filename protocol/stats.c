@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 enum {
-    N_SHARED = 8, /* sets of the threads that are not the reader */
+    N_SHARED = 8, /* sets of the threads that are not the first reader */
     READER = N_SHARED,
     N_SETS,
     N_TYPES = 64, /* those of requests are even */

@@ -2,7 +2,7 @@
 /*
  * Stats: what a session has done, by type of message.
  *
- * Counting takes no lock. The reader has counters of its own, which nobody else writes; the other
+ * Counting takes no lock. The first reader has counters of its own, which nobody else writes; the other
  * threads spread over a few sets. Who reads adds them all up, and sees each number as it was at
  * some time during the call.
  *

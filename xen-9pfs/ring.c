@@ -59,7 +59,8 @@ struct Ring {
     /* Written by the reader only, and by it without a lock. */
     uint32_t out_cons;
     uint64_t n_requests;
-    uint64_t n_wakeups;
+
+    uint64_t n_wakeups; /* written by who receives events */
 
     uint64_t n_notified; /* atomic */
 
@@ -201,7 +202,7 @@ Ring *ring_new(const RingPeer *peer, char **why)
     ring->channel.ops = &ring_ops;
     ring->peer = *peer;
     ring->port = (evtchn_port_t)-1;
-    ring_set_reader(ring);
+    ring_set_reader(ring, g_thread_self());
     pthread_mutex_init(&ring->lock, NULL);
     queue_init(&ring->pending);
     queue_init(&ring->reserved);
@@ -241,9 +242,9 @@ Channel *ring_channel(Ring *ring)
     return &ring->channel;
 }
 
-void ring_set_reader(Ring *ring)
+void ring_set_reader(Ring *ring, GThread *reader)
 {
-    g_atomic_pointer_set(&ring->reader, g_thread_self());
+    g_atomic_pointer_set(&ring->reader, reader);
 }
 
 unsigned ring_order(const Ring *ring)

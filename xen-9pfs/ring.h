@@ -46,9 +46,9 @@ void ring_free(Ring *ring);
 
 Channel *ring_channel(Ring *ring);
 
-/* The calling thread is the ring's reader from now on; who was it before calls nothing more that is marked
- * [reader]. The one that has made the ring is the first. */
-void ring_set_reader(Ring *ring);
+/* Who calls the functions marked [reader] from now on: NULL for nobody. The thread that has made the ring is
+ * the first. */
+void ring_set_reader(Ring *ring, GThread *reader);
 
 /* The order of its number of pages. */
 unsigned ring_order(const Ring *ring);
@@ -89,7 +89,7 @@ typedef struct RingStats {
 /* Any thread. */
 RingStats ring_stats(Ring *ring);
 
-/* Counts an event from the frontend. [reader] */
+/* Counts an event from the frontend. One thread at a time. */
 void ring_count_wakeup(Ring *ring);
 
 /* What the frontend broke, or NULL. Any thread. */

@@ -62,17 +62,15 @@ static unsigned serve_turn(RingThread *t, bool *stalled)
     return taken;
 }
 
-/* Serves the ring until it has nothing to do for a moment. */
+/* Serves the ring until it has nothing to do for a moment, or for good. */
 static void serve_ring(RingThread *t)
 {
     int64_t begin = g_get_monotonic_time();
     Spin spin = {.on = true};
 
-    ring_set_reader(t->ring);
-    session_lock(t->session);
-    session_join_readers(t->session);
-    session_unlock(t->session);
-    while (!g_atomic_int_get(&t->is_ending)) {
+    session_read_beside(t->session);
+    ring_set_reader(t->ring, g_thread_self());
+    while (!g_atomic_int_get(&t->is_ending) && !ring_broken(t->ring)) {
         bool stalled;
         unsigned taken = serve_turn(t, &stalled);
 
@@ -80,8 +78,9 @@ static void serve_ring(RingThread *t)
             break;
     }
     session_lock(t->session);
-    session_leave_readers(t->session);
+    session_remove_reader(t->session);
     session_unlock(t->session);
+    session_read_beside(NULL);
     t->lent_usec = g_get_monotonic_time() - begin;
 }
 
@@ -90,7 +89,7 @@ static void *ring_thread(void *argument)
     RingThread *t = argument;
 
     pthread_mutex_lock(&t->lock);
-    while (!t->is_ending) {
+    while (t->is_lent || !t->is_ending) {
         if (!t->is_lent) {
             pthread_cond_wait(&t->lent, &t->lock);
             continue;
@@ -134,7 +133,7 @@ void ring_thread_free(RingThread *t)
     pthread_mutex_unlock(&t->lock);
     if (t->has_thread)
         pthread_join(t->thread, NULL);
-    ring_set_reader(t->ring);
+    ring_set_reader(t->ring, g_thread_self());
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->lent);
     g_free(t);
@@ -143,7 +142,7 @@ void ring_thread_free(RingThread *t)
 /* The ring is back. */
 static void take_back(RingThread *t)
 {
-    ring_set_reader(t->ring);
+    ring_set_reader(t->ring, g_thread_self());
     t->was_lent = false;
     if (t->lent_usec < SHORT_USEC)
         t->patience = MIN(t->patience * 2, MAX_BUSY_TURNS);
@@ -181,6 +180,20 @@ static bool has_processors(void)
     return sched_getaffinity(0, sizeof(set), &set) != 0 || CPU_COUNT(&set) > 1;
 }
 
+/* From the moment at which the ring is lent the other readers leave the thread its turns. */
+static void lend(RingThread *t)
+{
+    session_lock(t->session);
+    session_add_reader(t->session);
+    session_unlock(t->session);
+    ring_set_reader(t->ring, NULL);
+    t->was_lent = true;
+    pthread_mutex_lock(&t->lock);
+    g_atomic_int_set(&t->is_lent, true);
+    pthread_cond_signal(&t->lent);
+    pthread_mutex_unlock(&t->lock);
+}
+
 void ring_thread_note_turn(RingThread *t, bool was_busy)
 {
     t->busy_turns = was_busy ? t->busy_turns + 1 : 0;
@@ -189,13 +202,8 @@ void ring_thread_note_turn(RingThread *t, bool was_busy)
     t->busy_turns = 0;
     if (!has_processors())
         return;
-    if (!start_thread(t)) {
+    if (start_thread(t))
+        lend(t);
+    else
         t->patience = MAX_BUSY_TURNS;
-        return;
-    }
-    pthread_mutex_lock(&t->lock);
-    g_atomic_int_set(&t->is_lent, true);
-    t->was_lent = true;
-    pthread_cond_signal(&t->lent);
-    pthread_mutex_unlock(&t->lock);
 }

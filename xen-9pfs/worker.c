@@ -442,50 +442,60 @@ static bool is_lent(const Worker *w, unsigned i)
     return w->threads[i] && ring_thread_has_ring(w->threads[i]);
 }
 
-/* Whether the turn was one in which more than one ring had requests is of interest to those that could be
- * lent. */
-static void note_turn(Worker *w, const bool *was_mine, unsigned n_busy)
+static bool any_lent(const Worker *w)
 {
-    for (unsigned i = 1; i < w->n_rings; i++) {
-        if (was_mine[i] && w->threads[i])
-            ring_thread_note_turn(w->threads[i], n_busy > 1);
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        if (is_lent(w, i))
+            return true;
     }
+    return false;
+}
+
+/* What a turn of all rings that are not lent has done. */
+typedef struct Turn {
+    bool is_mine[LINK_MAX_RINGS];
+    bool is_busy[LINK_MAX_RINGS]; /* the ring had requests */
+    unsigned n_busy;
+    bool waiting; /* something may happen without an event */
+} Turn;
+
+static void take_turn(Worker *w, Turn *turn)
+{
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        bool stalled = false;
+
+        turn->is_mine[i] = !is_lent(w, i);
+        if (!turn->is_mine[i])
+            continue;
+        turn->is_busy[i] = ring_take(w->rings[i], TAKE_BUDGET, &stalled) > 0;
+        turn->n_busy += turn->is_busy[i];
+        turn->waiting = ring_pump(w->rings[i]) || stalled || turn->waiting;
+    }
+    turn->waiting = session_tend(w->session) || turn->waiting;
 }
 
 /* One turn of every ring that is not lent. Returns true when it did something. */
 static bool serve_rings(Worker *w, bool *waiting)
 {
-    bool is_mine[LINK_MAX_RINGS];
-    unsigned all_taken = 0;
-    unsigned n_busy = 0;
+    Turn turn = {0};
 
-    *waiting = false;
     session_lock(w->session);
-    for (unsigned i = 0; i < w->n_rings; i++) {
-        Ring *ring = w->rings[i];
-        bool stalled = false;
-        unsigned taken;
-
-        is_mine[i] = !is_lent(w, i);
-        if (!is_mine[i])
-            continue;
-        taken = ring_take(ring, TAKE_BUDGET, &stalled);
-        *waiting = ring_pump(ring) || stalled || *waiting;
-        all_taken += taken;
-        n_busy += taken > 0;
-    }
-    *waiting = session_tend(w->session) || *waiting;
+    take_turn(w, &turn);
     session_unlock(w->session);
     for (unsigned i = 0; i < w->n_rings; i++) {
-        if (is_mine[i])
+        if (turn.is_mine[i])
             ring_notify(w->rings[i]);
         if (ring_broken(w->rings[i]))
             fail(w, "ring %u: %s", i, ring_broken(w->rings[i]));
     }
-    if (all_taken > 0)
+    for (unsigned i = 0; i < w->n_rings; i++) {
+        if (turn.is_mine[i] && w->threads[i])
+            ring_thread_note_turn(w->threads[i], turn.is_busy[i] && turn.n_busy > 1);
+    }
+    if (turn.n_busy > 0)
         calm_down(w);
-    note_turn(w, is_mine, n_busy);
-    return all_taken > 0;
+    *waiting = turn.waiting;
+    return turn.n_busy > 0;
 }
 
 static bool any_work(void *context)
@@ -596,6 +606,7 @@ static int wait_for_events(Worker *w, int timeout)
 static void sleep_until_event(Worker *w, bool waiting)
 {
     int timeout = storm_delay(w);
+    bool others_work = any_lent(w);
     int throttled;
 
     session_lock(w->session);
@@ -605,8 +616,10 @@ static void sleep_until_event(Worker *w, bool waiting)
         unmask_ports(w);
     if (waiting)
         timeout = tend_delay(w);
-    else if (timeout < 0 && !w->trimmed)
+    else if (timeout < 0 && !w->trimmed && !others_work)
         timeout = TRIM_MSEC;
+    if (others_work)
+        w->trimmed = false;
     if (throttled >= 0 && (timeout < 0 || throttled < timeout))
         timeout = throttled;
     spin_before_sleep(&w->spin);

@@ -67,6 +67,12 @@ static void tear_down(Readers *r, const void *data)
     fixture_tear_down(&r->base, data);
 }
 
+static void tear_down_forced(Readers *r, const void *data)
+{
+    finish_forced(&r->base, r->slot);
+    fixture_tear_down(&r->base, data);
+}
+
 static GByteArray *getattr(uint16_t tag)
 {
     return p9_tgetattr(tag, FILE_FID, 0x17ff);
@@ -83,21 +89,33 @@ static GByteArray *flush_neighbour(uint16_t tag)
     return p9_tflush(tag, tag - 1);
 }
 
-/* Publishes a request for each tag at once: `even` for those of the first ring, `odd` for the others. */
-static void send_burst(Readers *r, GByteArray *(*even)(uint16_t tag),
-                       GByteArray *(*odd)(uint16_t tag))
+/* Writes a request for each tag, and publishes none yet: `even` for those of the first ring, `odd` for the
+ * others. */
+static void write_burst(Readers *r, GByteArray *(*even)(uint16_t tag),
+                        GByteArray *(*odd)(uint16_t tag))
 {
-    Frontend *frontend = r->slot->frontend;
-
     for (uint16_t tag = 0; tag < BURST; tag++) {
         g_autoptr(GByteArray) message = tag % 2 ? odd(tag) : even(tag);
 
-        ring_write(frontend_ring(frontend, tag), message->data, message->len);
+        ring_write(frontend_ring(r->slot->frontend, tag), message->data, message->len);
     }
+}
+
+static void publish_burst(Readers *r)
+{
+    Frontend *frontend = r->slot->frontend;
+
     for (unsigned i = 0; i < 2; i++)
         ring_publish(&frontend->rings[i]);
     for (unsigned i = 0; i < 2; i++)
         frontend_notify(frontend, &frontend->rings[i]);
+}
+
+static void send_burst(Readers *r, GByteArray *(*even)(uint16_t tag),
+                       GByteArray *(*odd)(uint16_t tag))
+{
+    write_burst(r, even, odd);
+    publish_burst(r);
 }
 
 static P9Reply *next_reply(Readers *r)
@@ -244,6 +262,32 @@ static void test_version(Readers *r, const void *data)
     }
 }
 
+static bool is_closing(const Readers *r)
+{
+    enum xenbus_state state = toolstack_backend_state(&r->slot->device);
+
+    return state == XenbusStateClosing || state == XenbusStateClosed;
+}
+
+/* The ring is broken when the second thread has it, and goes on changing. */
+static void test_broken(Readers *r, const void *data)
+{
+    FrontendRing *ring = &r->slot->frontend->rings[1];
+    gint64 end = g_get_monotonic_time() + FRONTEND_TIMEOUT_MS * 1000;
+    const uint32_t header[2] = {3, 0}; /* a size smaller than a header */
+
+    (void)data;
+    write_burst(r, getattr, getattr);
+    ring_write(ring, (const uint8_t *)header, sizeof(header));
+    publish_burst(r);
+    while (!is_closing(r) && g_get_monotonic_time() < end) {
+        ring_set(&ring->intf->out_prod, ++ring->out_prod);
+        g_usleep(1000);
+    }
+    g_assert_true(is_closing(r));
+    expect_log(&r->base, "ring 1: a message is smaller than its header");
+}
+
 #define READERS_TEST(name, function) g_test_add(name, Readers, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
@@ -253,5 +297,6 @@ int main(int argc, char **argv)
     READERS_TEST("/readers/reads", test_reads);
     READERS_TEST("/readers/flushes", test_flushes);
     READERS_TEST("/readers/version", test_version);
+    g_test_add("/readers/broken", Readers, NULL, set_up, test_broken, tear_down_forced);
     return g_test_run();
 }

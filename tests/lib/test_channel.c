@@ -249,12 +249,14 @@ void test_session_step(TestSession *ts)
     g_mutex_lock(&ts->lock);
     ts->woken = false;
     g_mutex_unlock(&ts->lock);
+    session_lock(ts->session);
     for (unsigned i = 0; i < ts->n_channels; i++) {
         while (take_one(ts, &ts->channels[i]))
             ;
         pump(&ts->channels[i]);
     }
     session_tend(ts->session);
+    session_unlock(ts->session);
 }
 
 void test_session_wait(TestSession *ts)

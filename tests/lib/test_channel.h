@@ -2,9 +2,10 @@
 /*
  * Test session: a session with channels in memory, as rings would carry it, under a test's hand.
  *
- * The thread that makes a TestSession is its reader: requests are taken, and waiting Tflushes go
+ * The thread that makes a TestSession is its first reader: requests are taken, and waiting Tflushes go
  * on, only inside test_session_step() and what calls it. A test so decides what the reader sees
- * first. Publishing and looking at replies is for any thread.
+ * first. Publishing and looking at replies is for any thread; so is test_session_step() for one that
+ * is a reader, too.
  *
  * The positions of every channel start just below 2^32, so that they wrap around in each test.
  */
