@@ -53,11 +53,14 @@ static void expect_reply(const Hung *hung, unsigned n)
     g_assert_cmpuint(p9_error(reply), ==, 0);
 }
 
-/* All threads hang in reads, and some reads find none. */
+/* All threads hang in reads, and some reads find none. The first one is the oldest, also for a server that looks
+ * at the other ring first. */
 static void hang_all(const Hung *hung)
 {
     blocking_fs_hang(hung->fuse, FUSE_READ, BLOCKING_POLITE, 0);
-    for (unsigned n = 0; n < N_READS; n++)
+    send_read(hung, 0);
+    blocking_fs_await(hung->fuse, FUSE_READ, 1);
+    for (unsigned n = 1; n < N_READS; n++)
         send_read(hung, n);
     blocking_fs_await(hung->fuse, FUSE_READ, N_HANGING);
 }
