@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The limits of xl.cfg(5) and those of what a device may take, as nodes of a device: they are in force
  * over rings, in each of the device's lives, and for that device alone. */
+#include "tests/daemon/control.h"
 #include "tests/daemon/fixture.h"
 #include "tests/lib/blocking_fs.h"
 
@@ -248,10 +249,11 @@ static void pair_end(Pair *p, const char *line)
         blocking_fs_free(p->fuse);
 }
 
+/* On one ring: they are taken in this order. */
 static void send_read(const Pair *p, unsigned n, uint32_t count)
 {
-    g_assert_true(
-        frontend_send(p->slot->frontend, p9_tread((uint16_t)(FIRST_TAG + n), FILE_FID, 0, count)));
+    g_assert_true(frontend_send_on(p->slot->frontend, 0,
+                                   p9_tread((uint16_t)(FIRST_TAG + n), FILE_FID, 0, count)));
 }
 
 /* The reply to any request with this tag, which is none of an error. */
@@ -333,6 +335,23 @@ static void send_lock(const Pair *p, unsigned n)
                                P9_LOCK_WRITE, 1 /* wait */, UINT64_C(0), UINT64_C(0), n, "guest")));
 }
 
+/* Waits until the request waits without a thread. */
+static void await_waiting(const Fixture *fixture, unsigned n)
+{
+    g_autofree char *tag = g_strdup_printf("%u", FIRST_TAG + n);
+    bool waits = false;
+
+    while (!waits) {
+        g_autofree char *answer = control_ask(fixture, "requests 1.0");
+        g_auto(GStrv) records = control_records(answer);
+        g_autofree char *record = control_find(records, "request", "tag", tag);
+        g_autofree char *state = record ? control_field(record, "state") : NULL;
+
+        waits = g_strcmp0(state, "waiting") == 0;
+        g_usleep(1000);
+    }
+}
+
 static unsigned take_status(const Pair *p, unsigned n)
 {
     g_autofree P9Reply *reply = take_reply(p, n);
@@ -356,6 +375,7 @@ static void test_waiting_locks(Fixture *fixture, const void *data)
     pair_connect(&p, nodes, false);
     g_assert_no_errno(fcntl(fd, F_OFD_SETLK, &all));
     send_lock(&p, 0);
+    await_waiting(fixture, 0);
     for (unsigned i = 1; i < CALLS; i++) {
         send_lock(&p, i);
         g_assert_cmpuint(take_status(&p, i), ==, BLOCKED);
