@@ -105,10 +105,11 @@ struct LocalNode {
 struct LocalFile {
     FsFile base;
     int fd;
-    LocalFile *next_open; /* of the same node; of local_park.c */
-    bool borrowed; /* fd is the node's */
-    bool counted;  /* with limits: in that of open files, */
-    bool appends;  /* and whether it was opened so */
+    LocalFile *next_open; /* of the same node; of local_park.c, */
+    LocalFile **open_at;  /* as what points to this one */
+    bool borrowed;        /* fd is the node's */
+    bool counted;         /* with limits: in that of open files, */
+    bool appends;         /* and whether it was opened so */
 
     /* Directories: what was read ahead. */
     pthread_mutex_t lock; /* guards: */

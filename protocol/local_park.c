@@ -628,22 +628,23 @@ void local_park_add_open(LocalFile *file)
         return;
     pthread_mutex_lock(&p->lock);
     file->next_open = node->open;
+    file->open_at = &node->open;
+    if (node->open)
+        node->open->open_at = &file->next_open;
     node->open = file;
     pthread_mutex_unlock(&p->lock);
 }
 
 void local_park_remove_open(LocalFile *file)
 {
-    LocalNode *node = (LocalNode *)file->base.node;
-    LocalPark *p = local_fs(&node->base)->park;
-    LocalFile **at = &node->open;
+    LocalPark *p = local_fs(file->base.node)->park;
 
     if (!p->keeper)
         return;
     pthread_mutex_lock(&p->lock);
-    while (*at != file)
-        at = &(*at)->next_open;
-    *at = file->next_open;
+    *file->open_at = file->next_open;
+    if (file->next_open)
+        file->next_open->open_at = file->open_at;
     pthread_mutex_unlock(&p->lock);
 }
 
