@@ -80,11 +80,10 @@ struct Ring {
     uint32_t in_high;       /* the most that was published or reserved and not consumed */
     uint64_t n_replies;
     uint64_t n_stalls;
-    uint64_t stalled_usec; /* in all, */
-    int64_t stalled_since; /* and since when; 0: no reply waits for room */
-    ReplyQueue reserved;   /* have room and are being copied */
-    const Request
-        *in_place; /* is being written where its reply will be: none gets room meanwhile */
+    uint64_t stalled_usec;   /* in all, */
+    int64_t stalled_since;   /* and since when; 0: no reply waits for room */
+    ReplyQueue reserved;     /* have room and are being copied */
+    const Request *in_place; /* is written where its reply will be: none gets room meanwhile */
     bool closed;
 };
 
@@ -133,7 +132,6 @@ static void finish_all(ReplyQueue *queue)
  * Mapping
  */
 
-/* Maps the data pages that the interface page names. */
 /* The keeper (protocol/keeper.h), which is started later, has nothing to do with a guest's memory. */
 static void keep_to_this_process(void *pages, size_t size)
 {
@@ -141,6 +139,7 @@ static void keep_to_this_process(void *pages, size_t size)
         log_debug("a ring stays mapped in the keeper: %s", g_strerror(errno));
 }
 
+/* Maps the data pages that the interface page names. */
 static char *map_data(Ring *ring)
 {
     uint32_t order = *(volatile uint32_t *)&ring->shared->ring_order;
@@ -748,6 +747,7 @@ static void ring_finish_publishing(Channel *channel)
 static bool ring_in_consumed(Channel *channel, uint32_t position)
 {
     Ring *ring = (Ring *)channel;
+
     return (int32_t)(load_in_cons(ring) - position) >= 0;
 }
 

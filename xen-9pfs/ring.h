@@ -25,6 +25,7 @@
 enum {
     RING_MIN_ORDER = 1,
     RING_MAX_ORDER = 9,
+    RING_TAKE_BUDGET = 32, /* requests of one ring before another has its turn */
 };
 
 typedef struct Ring Ring;

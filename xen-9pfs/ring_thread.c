@@ -8,7 +8,6 @@
 #include "xen-9pfs/spin.h"
 
 enum {
-    TAKE_BUDGET = 32,     /* requests in one turn */
     SHORT_USEC = 300,     /* for which lending is not worth it */
     MIN_BUSY_TURNS = 8,   /* before the ring is lent, */
     MAX_BUSY_TURNS = 512, /* and after it came back too soon again and again */
@@ -54,7 +53,7 @@ static unsigned serve_turn(RingThread *t, bool *stalled)
 
     *stalled = false;
     session_lock(t->session);
-    taken = ring_take(t->ring, TAKE_BUDGET, stalled);
+    taken = ring_take(t->ring, RING_TAKE_BUDGET, stalled);
     ring_pump(t->ring);
     session_tend(t->session);
     session_unlock(t->session);

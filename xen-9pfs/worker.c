@@ -37,7 +37,6 @@
  * #syscalls munmap madvise */
 
 enum {
-    TAKE_BUDGET = 32,     /* requests of one ring before the next has its turn */
     PASSES_PER_POLL = 64, /* busy passes before the descriptors are looked at */
     ALONE_MSEC = 10000,   /* how long a worker without a task waits for a supervisor */
     TRIM_MSEC = 2000,     /* idle time after which free memory is given back */
@@ -467,7 +466,7 @@ static void take_turn(Worker *w, Turn *turn)
         turn->is_mine[i] = !is_lent(w, i);
         if (!turn->is_mine[i])
             continue;
-        turn->is_busy[i] = ring_take(w->rings[i], TAKE_BUDGET, &stalled) > 0;
+        turn->is_busy[i] = ring_take(w->rings[i], RING_TAKE_BUDGET, &stalled) > 0;
         turn->n_busy += turn->is_busy[i];
         turn->waiting = ring_pump(w->rings[i]) || stalled || turn->waiting;
     }

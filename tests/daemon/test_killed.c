@@ -143,19 +143,28 @@ static void test_starting(Fixture *fixture, const void *data)
     scene_end(&s);
 }
 
-/* In the phase in which it locks itself in: the export does not answer. */
-static void test_entering(Fixture *fixture, const void *data)
+/* The same with an export that can hang. Returns NULL, and skips the test, where there is none. */
+static BlockingFs *scene_begin_fuse(Scene *s, Fixture *fixture)
 {
     const char *why;
     BlockingFs *fuse = blocking_fs_new(fixture->export, &why);
+
+    if (fuse)
+        scene_begin(s, fixture);
+    else
+        g_test_skip(why);
+    return fuse;
+}
+
+/* In the phase in which it locks itself in: the export does not answer. */
+static void test_entering(Fixture *fixture, const void *data)
+{
     Scene s;
+    BlockingFs *fuse = scene_begin_fuse(&s, fixture);
 
     (void)data;
-    if (!fuse) {
-        g_test_skip(why);
+    if (!fuse)
         return;
-    }
-    scene_begin(&s, fixture);
     slot_add(s.slot, fixture->export, "none");
     slot_expect(s.slot, XenbusStateInitWait);
     blocking_fs_hang(fuse, FUSE_STATFS, BLOCKING_POLITE, 0);
@@ -220,16 +229,12 @@ static void test_serving(Fixture *fixture, const void *data)
 static void test_blocked(Fixture *fixture, const void *data)
 {
     static const BlockingMode modes[] = {BLOCKING_POLITE, BLOCKING_DEAF};
-    const char *why;
-    BlockingFs *fuse = blocking_fs_new(fixture->export, &why);
     Scene s;
+    BlockingFs *fuse = scene_begin_fuse(&s, fixture);
 
     (void)data;
-    if (!fuse) {
-        g_test_skip(why);
+    if (!fuse)
         return;
-    }
-    scene_begin(&s, fixture);
     for (size_t i = 0; i < G_N_ELEMENTS(modes); i++) {
         slot_free(s.slot);
         s.slot = connected_slot(fixture, 1, 0);

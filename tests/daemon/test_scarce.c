@@ -186,6 +186,18 @@ static int start_value(const Poor *p, uint32_t fid)
     return call(p, p9_build(P9_TXATTRCREATE, TAG, "dsqd", fid, "user.a", UINT64_C(60000), 0));
 }
 
+/* Begins with the worker's memory limited. Returns false, and skips the test, where it cannot be. */
+static bool poor_begin_without_memory(Poor *p, Fixture *fixture)
+{
+    if (SANITIZED) {
+        g_test_skip("the sanitizer needs memory");
+        return false;
+    }
+    poor_begin(p, fixture);
+    limit_memory(p, true);
+    return true;
+}
+
 /* What needs much memory is refused, and the session goes on. */
 static void test_refused(Fixture *fixture, const void *data)
 {
@@ -194,12 +206,8 @@ static void test_refused(Fixture *fixture, const void *data)
     Poor p;
 
     (void)data;
-    if (SANITIZED) {
-        g_test_skip("the sanitizer needs memory");
+    if (!poor_begin_without_memory(&p, fixture))
         return;
-    }
-    poor_begin(&p, fixture);
-    limit_memory(&p, true);
     while ((error = start_value(&p, fid)) == 0)
         fid++;
     g_assert_cmpint(error, ==, ENOMEM);
@@ -217,12 +225,8 @@ static void test_threads(Fixture *fixture, const void *data)
     Poor p;
 
     (void)data;
-    if (SANITIZED) {
-        g_test_skip("the sanitizer needs memory");
+    if (!poor_begin_without_memory(&p, fixture))
         return;
-    }
-    poor_begin(&p, fixture);
-    limit_memory(&p, true);
     g_assert_true(frontend_send(p.slot->frontend, p9_tmkdir(TAG + 1, ROOT_FID, "new", 0755, 0)));
     slot_read_file(p.slot, "hello");
     control_expect_error(fixture, "stats 1.0", "the worker cannot start a thread to answer");
