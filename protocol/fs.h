@@ -185,6 +185,10 @@ struct FsOps {
     int (*lock)(FsFile *file, const FsLock *lock);
     int (*test_lock)(FsFile *file, FsLock *lock);
 
+    /* Lets go of what is only kept to be faster; called when nothing is asked for a while, and every few
+     * seconds. NULL where there is nothing. */
+    void (*rest)(Fs *fs);
+
     /* The session ends: operations that wait for something else than a file fail now, and all later
      * ones that would. NULL where there are none. */
     void (*stop)(Fs *fs);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Local: the export, nodes, qids and owners; see local.h. */
+#include "protocol/local_name_cache.h"
 #include "protocol/local_park.h"
 #include "protocol/local_quota.h"
 
@@ -24,6 +25,7 @@ static const FsOps local_ops = {
     .node_free = local_node_free,
     .recall = local_recall,
     .settle = local_settle,
+    .rest = local_rest,
     .getattr = local_getattr,
     .setattr = local_setattr,
     .drop_setid = local_drop_setid,
@@ -180,6 +182,11 @@ dev_t local_attr_device(const FsAttr *attr)
     return makedev(attr->stx_dev_major, attr->stx_dev_minor);
 }
 
+int64_t local_attr_changed(const FsAttr *attr)
+{
+    return attr->stx_ctime.tv_sec * 1000000000 + attr->stx_ctime.tv_nsec;
+}
+
 uint8_t local_qid_type(mode_t mode)
 {
     if (S_ISDIR(mode))
@@ -263,6 +270,8 @@ int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode
     new->fd = fd;
     new->device = device.device;
     new->inode = attr.stx_ino;
+    new->mount = attr.stx_mnt_id;
+    new->changed = local_attr_changed(&attr);
     of_host = attr;
     error = map_new_node(new, at, nowait, &attr);
     if (!error && fs->quota)
@@ -509,8 +518,18 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
         return error;
     }
     local_quota_begin(new);
+    if (!new->mapping && !new->quota)
+        new->name_cache = local_name_cache_new();
     *fs = &new->base;
     return 0;
+}
+
+void local_rest(Fs *base)
+{
+    const LocalFs *fs = (const LocalFs *)base;
+
+    if (fs->name_cache)
+        local_name_cache_clear(fs->name_cache);
 }
 
 int local_fs_root(const Fs *fs)
@@ -522,6 +541,7 @@ void local_fs_free(Fs *base)
 {
     LocalFs *fs = (LocalFs *)base;
 
+    local_name_cache_free(fs->name_cache);
     local_quota_end(fs);
     local_park_end(fs);
     if (fs->root_fd >= 0)

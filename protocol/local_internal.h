@@ -9,6 +9,7 @@
  *     local_xattr.c  extended attributes
  *     local_lock.c   locks on byte ranges
  *     local_park.c   descriptors when they are scarce
+ *     local_name_cache.c  what names led to lately
  *     local_map*.c   the mapped security models; see local_map.h
  *
  *     local_quota.c        the operations of an export with limits,
@@ -35,7 +36,7 @@
 enum {
     LOCAL_MAX_DEVICES = 64,   /* mounts below one export that are told apart */
     LOCAL_KEPT_ENTRIES = 256, /* open directories whose entries are kept between two reads */
-    LOCAL_ATTR_MASK = STATX_BASIC_STATS | STATX_BTIME,
+    LOCAL_ATTR_MASK = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID,
 };
 
 /* A device (st_dev) seen below the export. */
@@ -54,8 +55,9 @@ typedef struct LocalName {
     int dir_fd;
     const char *name;
 } LocalName;
-typedef struct LocalQuota LocalQuota; /* local_quota.h */
-typedef struct LocalPark LocalPark;   /* local_park.h */
+typedef struct LocalQuota LocalQuota;         /* local_quota.h */
+typedef struct LocalPark LocalPark;           /* local_park.h */
+typedef struct LocalNameCache LocalNameCache; /* local_name_cache.h */
 typedef struct LocalAway LocalAway;
 
 typedef struct LocalFs {
@@ -71,6 +73,7 @@ typedef struct LocalFs {
     uint64_t root_inode;
     LocalQuota *quota; /* NULL: no limits, and none of its operations */
     LocalPark *park;
+    LocalNameCache *name_cache;  /* NULL where walking to a node is more than opening it */
     gint n_kept_entries;         /* atomic */
     pthread_mutex_t device_lock; /* guards: */
     bool warned;                 /* that there is more than one device */
@@ -87,6 +90,8 @@ struct LocalNode {
     int fd; /* O_PATH, or the descriptor it was created with; -1 while it is away */
     dev_t device;
     uint64_t inode;
+    uint64_t mount;              /* stx_mnt_id */
+    int64_t changed;             /* stx_ctime when the node was made, in nanoseconds */
     _Atomic uint64_t generation; /* 0: not known yet; see local_attr.c */
     bool is_stand_in;            /* a regular file here that is something else for the guest */
     LocalKept *kept;             /* of the mapping */
@@ -138,6 +143,9 @@ void local_node_free(FsNode *node);
 int local_statx(int dir_fd, const char *name, bool nowait, FsAttr *attr);
 void local_fill_qid(LocalFs *fs, const FsAttr *attr, Qid *qid);
 
+/* When the file was last changed, its names included, in nanoseconds. */
+int64_t local_attr_changed(const FsAttr *attr);
+
 /* The device of `attr`; `fd` is any descriptor on it. */
 LocalDevice local_device(LocalFs *fs, int fd, dev_t device);
 uint8_t local_qid_type(mode_t mode);
@@ -180,6 +188,7 @@ int local_link_fd(const LocalNode *node, LocalName to);
 
 /* Operations, see FsOps. */
 int local_root(Fs *fs, FsNode **node);
+void local_rest(Fs *fs);
 int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
                Qid qids[], unsigned *n_walked);
 int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid);

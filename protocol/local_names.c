@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "protocol/local_name_cache.h"
 #include "protocol/local_park.h"
 
 #define REMOVED_MARK " (deleted)"
@@ -85,20 +86,45 @@ static int open_parent(LocalFs *fs, int fd)
     return parent;
 }
 
-/* One step: the node called `name` in `from`. */
-static int walk_step(FsNode *from, const char *name, bool nowait, FsNode **node, Qid *qid)
+/* The node called `name` in `dir`. */
+static int walk_down(FsNode *dir, const char *name, bool nowait, FsNode **node, Qid *qid)
 {
-    LocalFs *fs = local_fs(from);
-    LocalName at = {local_fd(from), name};
-    bool goes_up = strcmp(name, "..") == 0;
-    int fd;
+    LocalFs *fs = local_fs(dir);
+    LocalName at = {local_fd(dir), name};
+    const LocalNode *held = (const LocalNode *)dir;
+    int fd, error;
 
     if (local_map_hides(fs, name))
         return -EINVAL;
-    if (nowait && goes_up)
-        return -EAGAIN;
-    fd = goes_up ? open_parent(fs, at.dir_fd) : local_open_name(at.dir_fd, name, nowait);
-    return fd < 0 ? fd : local_node_new(fs, fd, goes_up ? NULL : &at, nowait, node, qid);
+    *node = fs->name_cache ? local_name_cache_find(fs->name_cache, held, name, nowait, qid) : NULL;
+    if (*node)
+        return 0;
+    fd = local_open_name(at.dir_fd, name, nowait);
+    error = fd < 0 ? fd : local_node_new(fs, fd, &at, nowait, node, qid);
+    if (!error && fs->name_cache)
+        local_name_cache_add(fs->name_cache, held, name, *node);
+    return error;
+}
+
+static int walk_up(FsNode *dir, bool nowait, FsNode **node, Qid *qid)
+{
+    LocalFs *fs = local_fs(dir);
+    int fd = nowait ? -EAGAIN : open_parent(fs, local_fd(dir));
+
+    return fd < 0 ? fd : local_node_new(fs, fd, NULL, nowait, node, qid);
+}
+
+/* One step. A directory that was kept may have been put away since the step before. */
+static int walk_step(FsNode *from, const char *name, bool nowait, FsNode **node, Qid *qid)
+{
+    int error = fs_node_hold(from, nowait);
+
+    if (error)
+        return error;
+    error = strcmp(name, "..") == 0 ? walk_up(from, nowait, node, qid)
+                                    : walk_down(from, name, nowait, node, qid);
+    fs_node_let_go(from);
+    return error;
 }
 
 int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
@@ -244,12 +270,20 @@ static int unlink_really(LocalFs *fs, LocalName at, bool directory)
                        : result_of(UNINTERRUPTED(unlinkat(at.dir_fd, at.name, flags)));
 }
 
+/* What has the name is about to lose it, and need not be kept for it any more. */
+static void forget_name(LocalFs *fs, const char *name)
+{
+    if (fs->name_cache)
+        local_name_cache_drop(fs->name_cache, name);
+}
+
 static int unlink_name(LocalFs *fs, LocalName at, bool directory)
 {
     int error;
 
     if (local_map_hides(fs, at.name))
         return -EINVAL;
+    forget_name(fs, at.name);
     error = local_park_begin_change(fs, at);
     if (error)
         return error;
@@ -271,6 +305,7 @@ static int rename_name(LocalFs *fs, LocalName from, LocalName to)
 
     if (local_map_hides(fs, from.name) || local_map_hides(fs, to.name))
         return -EINVAL;
+    forget_name(fs, to.name);
     error = local_park_begin_change(fs, to);
     if (error)
         return error;

@@ -26,6 +26,7 @@
 
 #include "protocol/keeper.h"
 #include "protocol/limits.h"
+#include "protocol/local_name_cache.h"
 
 enum {
     RESERVE = 512, /* descriptors of the process that are none of files held for long */
@@ -479,6 +480,8 @@ int local_claim(LocalFs *fs, bool nowait)
 
     if ((unsigned)g_atomic_int_add(&p->n_held, 1) < p->many)
         return 0;
+    if (fs->name_cache)
+        local_name_cache_clear(fs->name_cache);
     return claim_scarce(p, nowait);
 }
 

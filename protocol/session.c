@@ -715,6 +715,12 @@ void session_agree(Session *session, Dialect dialect, uint32_t msize)
     pthread_mutex_unlock(&session->state_lock);
 }
 
+void session_rest(Session *session)
+{
+    if (session->fs->ops->rest)
+        session->fs->ops->rest(session->fs);
+}
+
 void session_stop(Session *session)
 {
     session_reset(session, NULL);

@@ -235,6 +235,10 @@ typedef struct FidInfo {
 void session_each_fid(Session *session,
                       bool (*each)(uint32_t id, const FidInfo *info, void *context), void *context);
 
+/* Lets go of files that are only kept to be faster: called when the client asks nothing, and every few
+ * seconds. [reader] */
+void session_rest(Session *session);
+
 /* Stops: nothing is queued or runs any more when it returns, and nothing will be sent. [reader] */
 void session_stop(Session *session);
 

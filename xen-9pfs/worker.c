@@ -39,7 +39,7 @@
 enum {
     PASSES_PER_POLL = 64, /* busy passes before the descriptors are looked at */
     ALONE_MSEC = 10000,   /* how long a worker without a task waits for a supervisor */
-    TRIM_MSEC = 2000,     /* idle time after which free memory is given back */
+    REST_MSEC = 2000,     /* idle time after which free memory is given back; see also rest_in_time() */
 
     /* While something waits that no event announces; doubled while nothing comes of it. */
     TEND_MSEC = 1,
@@ -73,10 +73,11 @@ typedef struct Worker {
     bool masked[LINK_MAX_RINGS];         /* an event came and the port was not unmasked yet */
 
     Spin spin;
-    bool trimmed;
+    bool trimmed;          /* nothing is left to be given back */
+    int64_t rested_at;     /* monotonic microseconds, as the next two */
     unsigned empty_events; /* events since a request was taken, or since: */
-    int64_t storm_start;   /* monotonic microseconds */
-    int64_t storm_slice;   /* likewise */
+    int64_t storm_start;
+    int64_t storm_slice;
     bool in_storm;         /* since storm_start */
     int tend_msec;
     uint32_t published; /* by all rings, when something last waited */
@@ -600,6 +601,17 @@ static int wait_for_events(Worker *w, int timeout)
     return ready;
 }
 
+/* Has the session let go of files that nobody uses, every REST_MSEC. */
+static void rest_in_time(Worker *w)
+{
+    int64_t now = g_get_monotonic_time();
+
+    if (now - w->rested_at < REST_MSEC * 1000)
+        return;
+    w->rested_at = now;
+    session_rest(w->session);
+}
+
 /* Sleeps until there is something to do. `waiting` tells that something may happen without an
  * event. */
 static void sleep_until_event(Worker *w, bool waiting)
@@ -615,16 +627,18 @@ static void sleep_until_event(Worker *w, bool waiting)
         unmask_ports(w);
     if (waiting)
         timeout = tend_delay(w);
-    else if (timeout < 0 && !w->trimmed && !others_work)
-        timeout = TRIM_MSEC;
+    else if (timeout < 0 && (!w->trimmed || others_work))
+        timeout = REST_MSEC;
     if (others_work)
         w->trimmed = false;
     if (throttled >= 0 && (timeout < 0 || throttled < timeout))
         timeout = throttled;
+    rest_in_time(w);
     spin_before_sleep(&w->spin);
     if (wait_for_events(w, timeout) > 0) {
         spin_after_sleep(&w->spin);
-    } else if (timeout == TRIM_MSEC) {
+    } else if (timeout == REST_MSEC && !others_work) {
+        session_rest(w->session);
         buffer_pool_trim(w->session->buffers);
         w->trimmed = true;
     }
@@ -650,8 +664,10 @@ static void serve(Worker *w)
             wait_for_setup(w);
         } else if (serve_rings(w, &waiting) || spin_for_work(&w->spin, any_work, w)) {
             w->trimmed = false;
-            if (++passes % PASSES_PER_POLL == 0)
+            if (++passes % PASSES_PER_POLL == 0) {
+                rest_in_time(w);
                 wait_for_events(w, 0);
+            }
         } else {
             sleep_until_event(w, waiting);
         }

@@ -2,6 +2,7 @@
 /* Share: see share.h. */
 #include "tests/lib/share.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <grp.h>
@@ -223,6 +224,13 @@ void share_put(const Share *s, const char *name, const char *text)
     g_assert_cmpint(fclose(file), ==, 0);
 }
 
+void share_mkdir(const Share *s, const char *name)
+{
+    g_autofree char *path = share_path(s, name);
+
+    g_assert_cmpint(g_mkdir(path, 0777), ==, 0);
+}
+
 char *share_get(const Share *s, const char *name)
 {
     g_autofree char *path = share_path(s, name);
@@ -258,4 +266,16 @@ void share_create(Share *s, uint32_t fid, const char *name, uint32_t mode)
     g_assert_cmpint(client_walk(&s->client, SHARE_ROOT, fid, "", NULL, NULL), ==, 0);
     g_assert_cmpint(client_create(&s->client, fid, name, P9_L_RDWR | P9_L_EXCL, mode, SHARE_GID),
                     ==, 0);
+}
+
+unsigned count_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    g_assert_nonnull(dir);
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
 }

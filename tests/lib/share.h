@@ -66,6 +66,9 @@ char *share_path(const Share *share, const char *name);
 /* Makes a file with content `text` in the export, directly. */
 void share_put(const Share *share, const char *name, const char *text);
 
+/* Makes a directory in the export, directly. */
+void share_mkdir(const Share *share, const char *name);
+
 /* The content of a file in the export, or NULL. The caller frees it. */
 char *share_get(const Share *share, const char *name);
 
@@ -78,5 +81,8 @@ bool share_see(Share *share, const char *name, struct stat *st);
 
 /* Creates the file `name` in the root through the server and makes `fid` stand for it, open. */
 void share_create(Share *share, uint32_t fid, const char *name, uint32_t mode);
+
+/* How many descriptors this process has. */
+unsigned count_descriptors(void);
 
 #endif

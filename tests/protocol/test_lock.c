@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Locks on a host directory: between owners, sessions, and processes of this host. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -33,18 +32,6 @@ static void expect_held(Client *c, uint8_t type, uint64_t start, uint64_t length
     g_assert_cmpuint(found.length, ==, expected.length);
     g_assert_cmpuint(found.proc_id, ==, expected.proc_id);
     g_assert_cmpstr(found.client_id, ==, expected.client_id);
-}
-
-/* How many descriptors this process has. */
-static unsigned count_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
 }
 
 /*

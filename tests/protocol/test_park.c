@@ -5,7 +5,6 @@
  *
  * Every test has at most MOST descriptors for its files. After churn() each other fid is away.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -24,7 +23,7 @@ enum {
     MOST = 64,
     OTHERS = 1000, /* fids that churn() uses, from here on */
     N_OTHERS = 150,
-    N_FILES = 30, /* that they stand for */
+    N_FILES = N_OTHERS, /* that they stand for: fids of one file may share its descriptor */
     FID = 1,      /* the tests' own */
     MILLION = 1000 * 1000,
 };
@@ -46,13 +45,6 @@ static void put_number(Share *s, const char *folder, unsigned i)
     share_put(s, name, text);
 }
 
-static void make_folder(Share *s, const char *name)
-{
-    g_autofree char *path = share_path(s, name);
-
-    g_assert_cmpint(g_mkdir(path, 0777), ==, 0);
-}
-
 static void walk_number(Share *s, uint32_t fid, unsigned i)
 {
     g_autofree char *path = g_strdup_printf("others/%u", i % N_FILES);
@@ -71,7 +63,7 @@ static bool begin(Share *s)
         g_test_skip(g_strerror(-error));
         return false;
     }
-    make_folder(s, "others");
+    share_mkdir(s, "others");
     for (unsigned i = 0; i < N_FILES; i++)
         put_number(s, "others", i);
     for (unsigned i = 0; i < N_OTHERS; i++)
@@ -93,18 +85,6 @@ static void check_fid(Share *s, uint32_t fid, const char *name)
 
     g_assert_cmpint(client_getattr(&s->client, fid, &attr), ==, 0);
     g_assert_cmpuint(attr.qid.path, ==, inode_of(s, name));
-}
-
-static unsigned count_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    g_assert_nonnull(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
 }
 
 /* Uses all other fids: each must be brought back. */
@@ -144,7 +124,7 @@ static void test_use(Share *s, gconstpointer unused)
     if (!begin(s))
         return;
     g_assert_cmpuint(count_descriptors(), <, before + MOST + 16);
-    make_folder(s, "folder");
+    share_mkdir(s, "folder");
     share_put(s, "folder/file", "content");
     walk(s, FID, "folder");
     walk(s, FID + 1, "folder/file");
@@ -191,8 +171,8 @@ static void test_renamed_parent(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    make_folder(s, "old");
-    make_folder(s, "old/below");
+    share_mkdir(s, "old");
+    share_mkdir(s, "old/below");
     share_put(s, "old/below/file", "content");
     walk(s, FID, "old/below");
     walk(s, FID + 1, "old/below/file");
@@ -218,7 +198,7 @@ static void test_renamed(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    make_folder(s, "folder");
+    share_mkdir(s, "folder");
     share_put(s, "file", "content");
     share_put(s, "victim", "goes");
     walk(s, FID, "file");
@@ -245,7 +225,7 @@ static void test_removed(Share *s, gconstpointer unused)
     (void)unused;
     if (!begin(s))
         return;
-    make_folder(s, "folder");
+    share_mkdir(s, "folder");
     share_put(s, "file", "content");
     for (uint32_t i = 0; i < 4; i++)
         walk(s, FID + i, "file");
@@ -300,7 +280,7 @@ static void test_names(Share *s, gconstpointer unused)
     if (!begin(s))
         return;
     u = unix_start(s, DIALECT_9P2000_U);
-    make_folder(s, "folder");
+    share_mkdir(s, "folder");
     for (unsigned i = 0; i < 10 * MOST; i++) {
         g_autofree char *name = g_strdup_printf("folder/%u", i);
 
@@ -324,13 +304,26 @@ static void test_names(Share *s, gconstpointer unused)
  * At the limit
  */
 
-/* Opens the file until that fails. Returns how many fids are open. */
+static void put_files(Share *s)
+{
+    for (unsigned i = 0; i < 10 * MOST; i++)
+        put_number(s, ".", i);
+}
+
+static int open_number(Share *s, unsigned i)
+{
+    g_autofree char *path = g_strdup_printf("%u", i);
+
+    return client_open_path(&s->client, SHARE_ROOT, FID + i, path, 0);
+}
+
+/* Opens files until that fails. Returns how many fids are open. */
 static unsigned open_all(Share *s, int *error)
 {
     unsigned n = 0;
 
     do {
-        *error = client_open_path(&s->client, SHARE_ROOT, FID + n, "file", 0);
+        *error = open_number(s, n);
     } while (*error == 0 && ++n < 10 * MOST);
     client_clunk(&s->client, FID + n); /* walked to and not opened, if there was room for that */
     return n;
@@ -341,14 +334,14 @@ static void check_limit(Share *s, unsigned least, unsigned most)
     unsigned n;
     int error;
 
-    share_put(s, "file", "content");
+    put_files(s);
     n = open_all(s, &error);
     g_assert_cmpint(error, ==, -ENFILE);
     g_assert_cmpuint(n, >=, least);
     g_assert_cmpuint(n, <=, most);
-    check_fid(s, FID, "file"); /* those that are open go on */
+    check_fid(s, FID, "0"); /* those that are open go on */
     g_assert_cmpint(client_clunk(&s->client, FID), ==, 0);
-    g_assert_cmpint(client_open_path(&s->client, SHARE_ROOT, FID, "file", 0), ==, 0);
+    g_assert_cmpint(open_number(s, 0), ==, 0);
     for (unsigned i = 0; i < n; i++)
         g_assert_cmpint(client_clunk(&s->client, FID + i), ==, 0);
     g_assert_cmpuint(open_all(s, &error), ==, n);
@@ -392,7 +385,7 @@ static void test_limit_of_process(Share *s, gconstpointer unused)
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
     options.model = s->model;
     share_reopen(s, &options);
-    share_put(s, "file", "content");
+    put_files(s);
     n = open_all(s, &error);
     g_assert_cmpint(error, ==, -ENFILE);
     g_assert_cmpuint(n, >=, MOST / 2 - 2);
@@ -626,11 +619,19 @@ static void close_some(Share *s)
         g_assert_cmpint(client_clunk(&s->client, fid), ==, 0);
 }
 
+/* To a file that no other fid stands for. */
+static int walk_new(Share *s, unsigned n)
+{
+    g_autofree char *path = g_strdup_printf("%u", n);
+
+    return client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, path, NULL, NULL);
+}
+
 /* What was put away is lost, unless it is open, which the log says once. Everything else goes on, however often what is
  * lost is asked for, and there are as many descriptors as there may be. */
 static void test_keeper_killed(Share *s, gconstpointer unused)
 {
-    enum { ROUNDS = 20 };
+    enum { ROUNDS = 20, KNOWN = MOST / 2 };
     g_autofree char *log = NULL;
     Capture *capture;
     unsigned usable, n;
@@ -652,15 +653,15 @@ static void test_keeper_killed(Share *s, gconstpointer unused)
         g_assert_cmpuint(count_usable(s), ==, usable);
     for (unsigned i = 0; i < N_OTHERS; i++)
         g_assert_cmpint(client_clunk(&s->client, OTHERS + i), ==, 0);
-    for (unsigned i = 0; i < N_FILES; i++)
+    for (unsigned i = 0; i < KNOWN; i++)
         walk_number(s, OTHERS + i, i);
     check_names_usable(s);
     for (n = 0; n < 2 * MOST; n++) {
-        if (client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, "others", NULL, NULL) != 0)
+        put_number(s, ".", n);
+        if (walk_new(s, n) != 0)
             break;
     }
-    g_assert_cmpint(client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, "others", NULL, NULL), ==,
-                    -ENFILE);
+    g_assert_cmpint(walk_new(s, n), ==, -ENFILE);
     log = capture_end(capture);
     capture_expect_once(log, "the keeper has ended");
 }
@@ -681,7 +682,7 @@ static void test_million(Share *s, gconstpointer unused)
     few.rlim_cur = g_test_slow() ? 4096 : 1024;
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
     error = share_reopen_with_keeper(s, &options);
-    make_folder(s, "folder");
+    share_mkdir(s, "folder");
     for (unsigned i = 0; !error && i < FILES; i++)
         put_number(s, "folder", i);
     start = g_get_monotonic_time();
