@@ -238,6 +238,9 @@ deb: dist
 
 MAN_PAGES := $(notdir $(wildcard docs/*.[1-9]))
 
+# What the administrator has written there stays.
+CONFIG = $(DESTDIR)$(sysconfdir)/xen/xen-9pfs.conf
+
 .PHONY: install uninstall clean help
 install: all
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(unitdir) \
@@ -251,6 +254,8 @@ install: all
 	for page in $(MAN_PAGES); do \
 	    sed 's,/etc/xen/,$(sysconfdir)/xen/,' "docs/$$page" \
 	        > "$(DESTDIR)$(mandir)/man$${page##*.}/$$page" || exit; done
+	$(INSTALL) -d $(dir $(CONFIG))
+	[ -e $(CONFIG) ] || $(INSTALL) -m 644 xen-9pfs/service/xen-9pfs.conf $(CONFIG)
 	$(FILL_IN) xen-9pfs/service/xen-9pfsd.service.in \
 	    > $(DESTDIR)$(unitdir)/xen-9pfsd.service
 	$(INSTALL) -m 644 xen-9pfs/service/xen-9pfs.slice $(DESTDIR)$(unitdir)/xen-9pfs.slice
@@ -279,6 +284,7 @@ uninstall:
 	rm -f $(DESTDIR)$(fishcompdir)/xen-9pfs.fish
 	rm -f $(DESTDIR)$(unitdir)/xen-9pfsd.service $(DESTDIR)$(unitdir)/xen-9pfs.slice
 	rm -f $(DESTDIR)$(WORKER_DROP_IN)/worker.conf
+	if cmp -s xen-9pfs/service/xen-9pfs.conf $(CONFIG); then rm $(CONFIG); fi
 ifneq ($(apparmordir),)
 	rm -f $(DESTDIR)$(apparmordir)/usr.sbin.xen-9pfsd
 endif
