@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/thread.h"
 #include "protocol/keeper.h"
 #include "protocol/limits.h"
 #include "protocol/local_name_cache.h"
@@ -31,7 +32,6 @@
 enum {
     RESERVE = 512, /* descriptors of the process that are none of files held for long */
     NO_SLOT = UINT32_MAX,
-    STACK_BYTES = 128 * 1024,
     PAUSE_MSEC = 100, /* while nothing can be put away */
 };
 
@@ -404,14 +404,8 @@ static void *run(void *argument)
 
 static bool start_thread(LocalPark *p)
 {
-    pthread_attr_t attributes;
-
-    if (p->has_thread)
-        return true;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    p->has_thread = pthread_create(&p->thread, &attributes, run, p) == 0;
-    pthread_attr_destroy(&attributes);
+    if (!p->has_thread)
+        p->has_thread = thread_start(&p->thread, run, p) == 0;
     return p->has_thread;
 }
 

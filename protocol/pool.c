@@ -18,12 +18,12 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 #include "protocol/interrupt.h"
 #include "protocol/limits.h"
 
 enum {
     IDLE_SECONDS = 10,
-    STACK_BYTES = 128 * 1024,
     STUCK_USEC = 1000 * 1000,
     LOOK_FOR_STUCK_USEC = 100 * 1000,
     FIRST_PAUSE_USEC = 500, /* between signals to one thread; doubled each time */
@@ -192,17 +192,13 @@ static void *pool_thread(void *argument)
 
 static bool start_detached(void *(*run)(void *), Pool *pool)
 {
-    pthread_attr_t attributes;
     pthread_t thread;
-    int error;
+    int error = thread_start(&thread, run, pool);
 
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    error = pthread_create(&thread, &attributes, run, pool);
-    pthread_attr_destroy(&attributes);
     if (error)
         log_limited(&no_thread_limit, LOG_WARNING, "cannot start a thread: %s", g_strerror(error));
+    else
+        pthread_detach(thread);
     return error == 0;
 }
 

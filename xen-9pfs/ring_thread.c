@@ -5,13 +5,13 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "common/thread.h"
 #include "xen-9pfs/spin.h"
 
 enum {
     SHORT_USEC = 300,     /* for which lending is not worth it */
     MIN_BUSY_TURNS = 8,   /* before the ring is lent, */
     MAX_BUSY_TURNS = 512, /* and after it came back too soon again and again */
-    STACK_BYTES = 128 * 1024,
 };
 
 struct RingThread {
@@ -160,14 +160,8 @@ bool ring_thread_has_ring(RingThread *t)
 
 static bool start_thread(RingThread *t)
 {
-    pthread_attr_t attributes;
-
-    if (t->has_thread)
-        return true;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    t->has_thread = pthread_create(&t->thread, &attributes, ring_thread, t) == 0;
-    pthread_attr_destroy(&attributes);
+    if (!t->has_thread)
+        t->has_thread = thread_start(&t->thread, ring_thread, t) == 0;
     return t->has_thread;
 }
 
