@@ -186,8 +186,8 @@ struct FsOps {
     int (*test_lock)(FsFile *file, FsLock *lock);
 
     /* Lets go of what is only kept to be faster; called when nothing is asked for a while, and every few
-     * seconds. NULL where there is nothing. */
-    void (*rest)(Fs *fs);
+     * seconds. NULL where there is nothing. [nowait] */
+    int (*rest)(Fs *fs, bool nowait);
 
     /* The session ends: operations that wait for something else than a file fail now, and all later
      * ones that would. NULL where there are none. */

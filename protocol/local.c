@@ -57,7 +57,7 @@ static const FsOps local_ops = {
     .path = local_path,
 };
 
-/* #syscalls openat2 openat statx fstatfs setfsuid setfsgid fchownat */
+/* #syscalls openat2 openat statx fcntl fstatfs setfsuid setfsgid fchownat */
 
 LocalFs *local_fs(const FsNode *node)
 {
@@ -182,11 +182,6 @@ dev_t local_attr_device(const FsAttr *attr)
     return makedev(attr->stx_dev_major, attr->stx_dev_minor);
 }
 
-int64_t local_attr_changed(const FsAttr *attr)
-{
-    return attr->stx_ctime.tv_sec * 1000000000 + attr->stx_ctime.tv_nsec;
-}
-
 uint8_t local_qid_type(mode_t mode)
 {
     if (S_ISDIR(mode))
@@ -271,7 +266,7 @@ int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode
     new->device = device.device;
     new->inode = attr.stx_ino;
     new->mount = attr.stx_mnt_id;
-    new->changed = local_attr_changed(&attr);
+    new->changed = attr.stx_ctime;
     of_host = attr;
     error = map_new_node(new, at, nowait, &attr);
     if (!error && fs->quota)
@@ -283,6 +278,31 @@ int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode
     if (qid)
         local_fill_qid(fs, &attr, qid);
     *node = &new->base;
+    return 0;
+}
+
+int local_node_copy(const LocalNode *node, bool nowait, FsNode **copy)
+{
+    LocalFs *fs = local_fs(&node->base);
+    LocalNode *new;
+    int error = local_claim(fs, nowait);
+    int fd;
+
+    if (error)
+        return error;
+    fd = fcntl(node->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        local_unclaim(fs);
+        return local_open_error(errno);
+    }
+    new = g_new0(LocalNode, 1);
+    fs_node_init(&new->base, &fs->base, node->base.class, node->base.type);
+    new->fd = fd;
+    new->device = node->device;
+    new->inode = node->inode;
+    new->mount = node->mount;
+    new->changed = node->changed;
+    *copy = &new->base;
     return 0;
 }
 
@@ -457,6 +477,7 @@ static int identify_root(LocalFs *fs)
     if (!S_ISDIR(attr.stx_mode))
         return -ENOTDIR;
     fs->root_inode = attr.stx_ino;
+    fs->root_mount = attr.stx_mnt_id;
     fs->base.class = class_in(fs, fs->root_fd);
     fs->devices[0] =
         (LocalDevice){.device = local_attr_device(&attr), .salt = 0, .class = fs->base.class};
@@ -519,17 +540,18 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
     }
     local_quota_begin(new);
     if (!new->mapping && !new->quota)
-        new->name_cache = local_name_cache_new();
+        new->name_cache = local_name_cache_new(new->root_mount);
     *fs = &new->base;
     return 0;
 }
 
-void local_rest(Fs *base)
+int local_rest(Fs *base, bool nowait)
 {
     const LocalFs *fs = (const LocalFs *)base;
 
-    if (fs->name_cache)
-        local_name_cache_clear(fs->name_cache);
+    return fs->name_cache
+               ? local_name_cache_clear(fs->name_cache, nowait && base->class != FS_MEMORY)
+               : 0;
 }
 
 int local_fs_root(const Fs *fs)

@@ -71,7 +71,8 @@ typedef struct LocalFs {
     bool sets_owner;     /* threads may take any user's identity to create files */
     bool lacks_nameless; /* do as if the file system had no O_TMPFILE; for tests */
     uint64_t root_inode;
-    LocalQuota *quota; /* NULL: no limits, and none of its operations */
+    uint64_t root_mount; /* stx_mnt_id */
+    LocalQuota *quota;   /* NULL: no limits, and none of its operations */
     LocalPark *park;
     LocalNameCache *name_cache;  /* NULL where walking to a node is more than opening it */
     gint n_kept_entries;         /* atomic */
@@ -90,12 +91,12 @@ struct LocalNode {
     int fd; /* O_PATH, or the descriptor it was created with; -1 while it is away */
     dev_t device;
     uint64_t inode;
-    uint64_t mount;              /* stx_mnt_id */
-    int64_t changed;             /* stx_ctime when the node was made, in nanoseconds */
-    _Atomic uint64_t generation; /* 0: not known yet; see local_attr.c */
-    bool is_stand_in;            /* a regular file here that is something else for the guest */
-    LocalKept *kept;             /* of the mapping */
-    QuotaInode *quota;           /* pinned, where the tree is counted */
+    uint64_t mount;                 /* stx_mnt_id */
+    struct statx_timestamp changed; /* stx_ctime when the node was made */
+    _Atomic uint64_t generation;    /* 0: not known yet; see local_attr.c */
+    bool is_stand_in;               /* a regular file here that is something else for the guest */
+    LocalKept *kept;                /* of the mapping */
+    QuotaInode *quota;              /* pinned, where the tree is counted */
 
     /* Of local_park.c: */
     LocalNode *next; /* in the ring, if it is listed */
@@ -134,6 +135,9 @@ int local_fd(const FsNode *node);
  * system is not asked, and -EAGAIN is returned where a disk would have to be. */
 int local_node_new(LocalFs *fs, int fd, const LocalName *at, bool nowait, FsNode **node, Qid *qid);
 
+/* Makes another node of the same file, in an export with a name_cache. */
+int local_node_copy(const LocalNode *node, bool nowait, FsNode **copy);
+
 /* True for a node that is the export's root. */
 bool local_is_root(const LocalNode *node);
 
@@ -142,9 +146,6 @@ void local_node_free(FsNode *node);
 /* statx() of `name` in `dir_fd`, or of dir_fd itself for "". Never follows a link. */
 int local_statx(int dir_fd, const char *name, bool nowait, FsAttr *attr);
 void local_fill_qid(LocalFs *fs, const FsAttr *attr, Qid *qid);
-
-/* When the file was last changed, its names included, in nanoseconds. */
-int64_t local_attr_changed(const FsAttr *attr);
 
 /* The device of `attr`; `fd` is any descriptor on it. */
 LocalDevice local_device(LocalFs *fs, int fd, dev_t device);
@@ -188,7 +189,7 @@ int local_link_fd(const LocalNode *node, LocalName to);
 
 /* Operations, see FsOps. */
 int local_root(Fs *fs, FsNode **node);
-void local_rest(Fs *fs);
+int local_rest(Fs *fs, bool nowait);
 int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
                Qid qids[], unsigned *n_walked);
 int local_mkdir(FsNode *dir, const char *name, mode_t mode, FsOwner owner, Qid *qid);

@@ -2,35 +2,38 @@
 /* Local: what names led to lately; see local_name_cache.h. */
 #include "protocol/local_name_cache.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum {
     N_BUCKETS = 64, /* chosen by the name alone, so that drop() has one to look at */
     N_WAYS = 4,
-    SETTLED_MSEC = 100, /* more than the time stamps' resolution */
+    SETTLED_SECONDS = 2, /* more than the resolution of any file system's time stamps */
 };
 
 typedef struct Entry {
     dev_t device; /* of the directory in which the name is, and its inode */
     uint64_t inode;
-    char *name;
+    char *name;   /* NULL: does not lead to the node any more */
     FsNode *node; /* a reference; NULL: free */
 } Entry;
 
 typedef struct Bucket {
-    Entry entries[N_WAYS]; /* the used ones first, the latest in front */
+    Entry entries[N_WAYS]; /* the used ones first */
 } Bucket;
 
 struct LocalNameCache {
+    uint64_t mount;
     pthread_mutex_t lock; /* guards: */
     Bucket *buckets;      /* NULL until something is kept */
 };
 
-LocalNameCache *local_name_cache_new(void)
+LocalNameCache *local_name_cache_new(uint64_t mount)
 {
     LocalNameCache *cache = g_new0(LocalNameCache, 1);
 
+    cache->mount = mount;
     pthread_mutex_init(&cache->lock, NULL);
     return cache;
 }
@@ -39,149 +42,153 @@ void local_name_cache_free(LocalNameCache *cache)
 {
     if (!cache)
         return;
-    local_name_cache_clear(cache);
+    local_name_cache_clear(cache, false);
     pthread_mutex_destroy(&cache->lock);
     g_free(cache);
 }
 
-/* Called with the lock held. */
+/* The lock is held by whoever calls the next two. */
 static Bucket *bucket_of(const LocalNameCache *cache, const char *name)
 {
     return cache->buckets ? &cache->buckets[g_str_hash(name) % N_BUCKETS] : NULL;
 }
 
-static bool is_entry(const Entry *entry, const LocalNode *dir, const char *name)
+static Entry *find_entry(const LocalNameCache *cache, const LocalNode *dir, const char *name)
 {
-    return entry->node && entry->inode == dir->inode && entry->device == dir->device &&
-           strcmp(entry->name, name) == 0;
-}
+    Bucket *bucket = bucket_of(cache, name);
 
-/* Never with the lock held: a node's end may take its time. */
-static void let_go(Entry *entry)
-{
-    g_free(entry->name);
-    fs_node_unref(entry->node);
-}
+    for (unsigned i = 0; bucket && i < N_WAYS && bucket->entries[i].node; i++) {
+        Entry *entry = &bucket->entries[i];
 
-/* Takes entry `i` out. Called with the lock held. */
-static Entry take_entry(Bucket *bucket, unsigned i)
-{
-    Entry entry = bucket->entries[i];
-
-    memmove(&bucket->entries[i], &bucket->entries[i + 1], (N_WAYS - 1 - i) * sizeof(Entry));
-    bucket->entries[N_WAYS - 1] = (Entry){0};
-    return entry;
-}
-
-/* Puts an entry in front. Returns the last one, which has no place any more. Called with the lock
- * held. */
-static Entry put_entry(Bucket *bucket, Entry entry)
-{
-    Entry last = bucket->entries[N_WAYS - 1];
-
-    memmove(&bucket->entries[1], &bucket->entries[0], (N_WAYS - 1) * sizeof(Entry));
-    bucket->entries[0] = entry;
-    return last;
+        if (entry->name && entry->inode == dir->inode && entry->device == dir->device &&
+            strcmp(entry->name, name) == 0)
+            return entry;
+    }
+    return NULL;
 }
 
 /* The node that is kept for the name, a reference, or NULL. */
 static FsNode *find_kept(LocalNameCache *cache, const LocalNode *dir, const char *name)
 {
-    FsNode *node = NULL;
-    Bucket *bucket;
+    const Entry *entry;
+    FsNode *node;
 
     pthread_mutex_lock(&cache->lock);
-    bucket = bucket_of(cache, name);
-    for (unsigned i = 0; bucket && !node && i < N_WAYS; i++) {
-        if (is_entry(&bucket->entries[i], dir, name))
-            node = fs_node_ref(bucket->entries[i].node);
-    }
+    entry = find_entry(cache, dir, name);
+    node = entry ? fs_node_ref(entry->node) : NULL;
     pthread_mutex_unlock(&cache->lock);
     return node;
 }
 
-/* Whether the name leads to `node` now, which must not be put away meanwhile: without a descriptor its
- * inode could be another one's. */
-static bool leads_to(const LocalNode *dir, const char *name, bool nowait, FsNode *node, Qid *qid)
+/* The name does not lead to `node`. That is let go of later, by somebody who may wait. */
+static void mark_wrong(LocalNameCache *cache, const LocalNode *dir, const char *name,
+                       const FsNode *node)
 {
-    const LocalNode *kept = (const LocalNode *)node;
-    FsAttr attr;
-    bool same;
+    Entry *entry;
 
-    if (fs_node_hold(node, true) != 0)
-        return false;
-    same = local_statx(dir->fd, name, nowait, &attr) == 0 && attr.stx_ino == kept->inode &&
-           local_attr_device(&attr) == kept->device && attr.stx_mnt_id == kept->mount &&
-           (S_ISDIR(node->type) || local_attr_changed(&attr) == kept->changed);
-    if (same)
-        local_fill_qid(local_fs(node), &attr, qid);
-    fs_node_let_go(node);
-    return same;
+    pthread_mutex_lock(&cache->lock);
+    entry = find_entry(cache, dir, name);
+    if (entry && entry->node == node) {
+        g_free(entry->name);
+        entry->name = NULL;
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
+static bool is_same_time(const struct statx_timestamp *a, const struct statx_timestamp *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool is_node(const FsAttr *attr, const LocalNode *node)
+{
+    return attr->stx_ino == node->inode && local_attr_device(attr) == node->device &&
+           attr->stx_mnt_id == node->mount &&
+           (S_ISDIR(node->base.type) || is_same_time(&attr->stx_ctime, &node->changed));
 }
 
 FsNode *local_name_cache_find(LocalNameCache *cache, const LocalNode *dir, const char *name,
-                              bool nowait, Qid *qid)
+                              bool nowait, FsAttr *attr)
 {
     FsNode *node = find_kept(cache, dir, name);
 
-    if (!node || leads_to(dir, name, nowait, node, qid))
+    if (!node ||
+        (local_statx(dir->fd, name, nowait, attr) == 0 && is_node(attr, (const LocalNode *)node)))
         return node;
+    mark_wrong(cache, dir, name, node);
     fs_node_unref(node);
-    local_name_cache_drop(cache, name);
     return NULL;
 }
 
-/* Whether the next change of the file will be seen by its time stamp. */
-static bool is_settled(const LocalNode *node)
+/* The next change of a file must be seen by its time stamp. */
+bool local_name_cache_wants(const LocalNameCache *cache, const LocalNode *node, time_t opened)
 {
-    int64_t now = g_get_real_time() * 1000;
+    bool is_settled = S_ISDIR(node->base.type) || node->changed.tv_sec < opened - SETTLED_SECONDS;
 
-    return S_ISDIR(node->base.type) || now - node->changed > SETTLED_MSEC * INT64_C(1000000);
+    return is_settled && node->mount == cache->mount && node->base.class <= FS_LOCAL;
 }
 
 void local_name_cache_add(LocalNameCache *cache, const LocalNode *dir, const char *name,
                           FsNode *node)
 {
-    Entry entry = {.device = dir->device, .inode = dir->inode};
+    Bucket *bucket;
+    unsigned i = 0;
 
-    if (MAX(dir->base.class, node->class) > FS_LOCAL || !is_settled((const LocalNode *)node))
-        return;
-    entry.name = g_strdup(name);
-    entry.node = fs_node_ref(node);
     pthread_mutex_lock(&cache->lock);
     if (!cache->buckets)
         cache->buckets = g_new0(Bucket, N_BUCKETS);
-    entry = put_entry(bucket_of(cache, name), entry);
+    bucket = bucket_of(cache, name);
+    while (i < N_WAYS && bucket->entries[i].node)
+        i++;
+    if (i < N_WAYS)
+        bucket->entries[i] = (Entry){.device = dir->device,
+                                     .inode = dir->inode,
+                                     .name = g_strdup(name),
+                                     .node = fs_node_ref(node)};
     pthread_mutex_unlock(&cache->lock);
-    let_go(&entry);
 }
 
 void local_name_cache_drop(LocalNameCache *cache, const char *name)
 {
     Entry dropped[N_WAYS];
-    unsigned n = 0;
+    unsigned n_dropped = 0, n_kept = 0;
     Bucket *bucket;
 
     pthread_mutex_lock(&cache->lock);
     bucket = bucket_of(cache, name);
-    for (unsigned i = N_WAYS; bucket && i-- > 0;) {
-        if (bucket->entries[i].node && strcmp(bucket->entries[i].name, name) == 0)
-            dropped[n++] = take_entry(bucket, i);
+    for (unsigned i = 0; bucket && i < N_WAYS && bucket->entries[i].node; i++) {
+        Entry entry = bucket->entries[i];
+
+        bucket->entries[i] = (Entry){0};
+        if (entry.name && strcmp(entry.name, name) == 0)
+            dropped[n_dropped++] = entry;
+        else
+            bucket->entries[n_kept++] = entry;
     }
     pthread_mutex_unlock(&cache->lock);
-    while (n > 0)
-        let_go(&dropped[--n]);
+    while (n_dropped-- > 0) {
+        g_free(dropped[n_dropped].name);
+        fs_node_unref(dropped[n_dropped].node);
+    }
 }
 
-void local_name_cache_clear(LocalNameCache *cache)
+int local_name_cache_clear(LocalNameCache *cache, bool nowait)
 {
     Bucket *buckets;
 
     pthread_mutex_lock(&cache->lock);
     buckets = cache->buckets;
-    cache->buckets = NULL;
+    if (!nowait)
+        cache->buckets = NULL;
     pthread_mutex_unlock(&cache->lock);
-    for (unsigned i = 0; buckets && i < N_BUCKETS * N_WAYS; i++)
-        let_go(&buckets[i / N_WAYS].entries[i % N_WAYS]);
+    if (!buckets || nowait)
+        return buckets ? -EAGAIN : 0;
+    for (unsigned i = 0; i < N_BUCKETS * N_WAYS; i++) {
+        Entry *entry = &buckets[i / N_WAYS].entries[i % N_WAYS];
+
+        g_free(entry->name);
+        fs_node_unref(entry->node);
+    }
     g_free(buckets);
+    return 0;
 }

@@ -10,31 +10,42 @@
  * A directory has no other; a file that was changed in any way, so also linked or renamed, is opened
  * again. Time stamps tell, once they are too old to be those of another change.
  *
- * A file that somebody removes takes its room for as long as it is kept: that is until a session
- * rests, every few seconds, and not at all when it was removed through this server. Only what is looked at without waiting for
- * another machine is kept; for the disk a step may wait when somebody else has just changed the name. When descriptors become scarce, these are the first to go.
+ * Nodes that are kept belong to no fid, and so are never put away (local_park.h): a fid gets one of its
+ * own, with a copy of the descriptor. Those of file systems that are mounted below the export are not
+ * kept, which would be busy then; nor those of exports where more belongs to a node, or where to look at
+ * one means to wait for another machine.
+ *
+ * A file that somebody removes takes its room for as long as it is kept. All are let go of when a
+ * session rests, every few seconds, by a thread that may wait; and when descriptors become scarce.
+ *
+ * With `nowait` the look-up of a name that was kept may wait after all, once, when somebody else has
+ * just changed that name: for the disk, and for whoever is changing the directory.
  */
 #ifndef PROTOCOL_LOCAL_NAME_CACHE_H
 #define PROTOCOL_LOCAL_NAME_CACHE_H
 
 #include "protocol/local_internal.h"
 
-LocalNameCache *local_name_cache_new(void);
+/* For the mount `mount` (stx_mnt_id) only. */
+LocalNameCache *local_name_cache_new(uint64_t mount);
 void local_name_cache_free(LocalNameCache *cache); /* NULL is allowed */
 
-/* The node that `name` in `dir`, which is held, leads to now, if it is kept; *qid receives what it
- * is. Returns a reference, or NULL. */
+/* The node that `name` in `dir` leads to now, if it is kept; *attr receives what it is. Returns a
+ * reference, or NULL. */
 FsNode *local_name_cache_find(LocalNameCache *cache, const LocalNode *dir, const char *name,
-                              bool nowait, Qid *qid);
+                              bool nowait, FsAttr *attr);
 
-/* Keeps `node`, which was just made, and to which `name` in `dir` leads. */
+/* Whether `node`, which was made after `opened` (seconds of the clock), can be kept. */
+bool local_name_cache_wants(const LocalNameCache *cache, const LocalNode *node, time_t opened);
+
+/* Keeps `node`, to which `name` in `dir` leads, and which is no fid's; if there is room. */
 void local_name_cache_add(LocalNameCache *cache, const LocalNode *dir, const char *name,
                           FsNode *node);
 
-/* Lets go of what is kept under `name`, in whatever directory: one of these is about to be removed. */
+/* Lets go of what is kept under `name`, in whatever directory: one of these was removed or renamed. */
 void local_name_cache_drop(LocalNameCache *cache, const char *name);
 
-/* Lets go of all. */
-void local_name_cache_clear(LocalNameCache *cache);
+/* Lets go of all. With `nowait` that is -EAGAIN if there is any. */
+int local_name_cache_clear(LocalNameCache *cache, bool nowait);
 
 #endif

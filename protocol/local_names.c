@@ -86,26 +86,6 @@ static int open_parent(LocalFs *fs, int fd)
     return parent;
 }
 
-/* The node called `name` in `dir`. */
-static int walk_down(FsNode *dir, const char *name, bool nowait, FsNode **node, Qid *qid)
-{
-    LocalFs *fs = local_fs(dir);
-    LocalName at = {local_fd(dir), name};
-    const LocalNode *held = (const LocalNode *)dir;
-    int fd, error;
-
-    if (local_map_hides(fs, name))
-        return -EINVAL;
-    *node = fs->name_cache ? local_name_cache_find(fs->name_cache, held, name, nowait, qid) : NULL;
-    if (*node)
-        return 0;
-    fd = local_open_name(at.dir_fd, name, nowait);
-    error = fd < 0 ? fd : local_node_new(fs, fd, &at, nowait, node, qid);
-    if (!error && fs->name_cache)
-        local_name_cache_add(fs->name_cache, held, name, *node);
-    return error;
-}
-
 static int walk_up(FsNode *dir, bool nowait, FsNode **node, Qid *qid)
 {
     LocalFs *fs = local_fs(dir);
@@ -114,17 +94,74 @@ static int walk_up(FsNode *dir, bool nowait, FsNode **node, Qid *qid)
     return fd < 0 ? fd : local_node_new(fs, fd, NULL, nowait, node, qid);
 }
 
-/* One step. A directory that was kept may have been put away since the step before. */
-static int walk_step(FsNode *from, const char *name, bool nowait, FsNode **node, Qid *qid)
+static int walk_down(FsNode *dir, const char *name, bool nowait, FsNode **node, Qid *qid)
 {
-    int error = fs_node_hold(from, nowait);
+    LocalFs *fs = local_fs(dir);
+    LocalName at = {local_fd(dir), name};
+    int fd;
 
-    if (error)
-        return error;
-    error = strcmp(name, "..") == 0 ? walk_up(from, nowait, node, qid)
-                                    : walk_down(from, name, nowait, node, qid);
-    fs_node_let_go(from);
+    if (local_map_hides(fs, name))
+        return -EINVAL;
+    fd = local_open_name(at.dir_fd, name, nowait);
+    return fd < 0 ? fd : local_node_new(fs, fd, &at, nowait, node, qid);
+}
+
+/* Keeps what a walk has come to: the node itself, or, when it is to be a fid's, a copy. */
+static void keep_node(LocalFs *fs, FsNode *dir, const char *name, FsNode *node, time_t opened,
+                      bool is_last)
+{
+    FsNode *kept = node;
+
+    if (!local_name_cache_wants(fs->name_cache, (LocalNode *)node, opened) || !local_has_plenty(fs))
+        return;
+    if (is_last && local_node_copy((LocalNode *)node, true, &kept) != 0)
+        return;
+    local_name_cache_add(fs->name_cache, (LocalNode *)dir, name, kept);
+    if (is_last)
+        fs_node_unref(kept);
+}
+
+/* The node that is kept for the name: itself, or, when it is to be a fid's, a copy. */
+static int use_kept(LocalFs *fs, FsNode *kept, const FsAttr *attr, bool nowait, bool is_last,
+                    FsNode **node, Qid *qid)
+{
+    int error;
+
+    local_fill_qid(fs, attr, qid);
+    *node = kept;
+    if (!is_last)
+        return 0;
+    error = local_node_copy((LocalNode *)kept, nowait, node);
+    fs_node_unref(kept);
     return error;
+}
+
+static int walk_kept(FsNode *dir, const char *name, bool nowait, bool is_last, FsNode **node,
+                     Qid *qid)
+{
+    LocalFs *fs = local_fs(dir);
+    time_t before = time(NULL);
+    FsAttr attr;
+    FsNode *kept = local_name_cache_find(fs->name_cache, (LocalNode *)dir, name, nowait, &attr);
+    int error;
+
+    if (kept)
+        return use_kept(fs, kept, &attr, nowait, is_last, node, qid);
+    error = walk_down(dir, name, nowait, node, qid);
+    if (!error)
+        keep_node(fs, dir, name, *node, before, is_last);
+    return error;
+}
+
+/* One step: the node called `name` in `from`. */
+static int walk_step(FsNode *from, const char *name, bool nowait, bool is_last, FsNode **node,
+                     Qid *qid)
+{
+    if (strcmp(name, "..") == 0)
+        return walk_up(from, nowait, node, qid);
+    if (local_fs(from)->name_cache)
+        return walk_kept(from, name, nowait, is_last, node, qid);
+    return walk_down(from, name, nowait, node, qid);
 }
 
 int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNode **node,
@@ -137,7 +174,9 @@ int local_walk(FsNode *from, unsigned n, char *const names[], bool nowait, FsNod
     for (i = 0; i < n; i++) {
         FsNode *next;
 
-        error = interrupt_requested() ? -EINTR : walk_step(at, names[i], nowait, &next, &qids[i]);
+        error = interrupt_requested()
+                    ? -EINTR
+                    : walk_step(at, names[i], nowait, i + 1 == n, &next, &qids[i]);
         if (error)
             break;
         fs_node_unref(at);
@@ -270,7 +309,7 @@ static int unlink_really(LocalFs *fs, LocalName at, bool directory)
                        : result_of(UNINTERRUPTED(unlinkat(at.dir_fd, at.name, flags)));
 }
 
-/* What has the name is about to lose it, and need not be kept for it any more. */
+/* Something else, or nothing, has the name now. */
 static void forget_name(LocalFs *fs, const char *name)
 {
     if (fs->name_cache)
@@ -283,12 +322,12 @@ static int unlink_name(LocalFs *fs, LocalName at, bool directory)
 
     if (local_map_hides(fs, at.name))
         return -EINVAL;
-    forget_name(fs, at.name);
     error = local_park_begin_change(fs, at);
     if (error)
         return error;
     error = unlink_really(fs, at, directory);
     local_park_end_change(fs);
+    forget_name(fs, at.name);
     return error;
 }
 
@@ -305,7 +344,6 @@ static int rename_name(LocalFs *fs, LocalName from, LocalName to)
 
     if (local_map_hides(fs, from.name) || local_map_hides(fs, to.name))
         return -EINVAL;
-    forget_name(fs, to.name);
     error = local_park_begin_change(fs, to);
     if (error)
         return error;
@@ -313,6 +351,8 @@ static int rename_name(LocalFs *fs, LocalName from, LocalName to)
     if (!error)
         local_park_renamed(fs, to);
     local_park_end_change(fs);
+    forget_name(fs, from.name);
+    forget_name(fs, to.name);
     return error;
 }
 

@@ -474,9 +474,16 @@ int local_claim(LocalFs *fs, bool nowait)
 
     if ((unsigned)g_atomic_int_add(&p->n_held, 1) < p->many)
         return 0;
-    if (fs->name_cache)
-        local_name_cache_clear(fs->name_cache);
+    if (fs->name_cache && local_name_cache_clear(fs->name_cache, nowait) != 0) {
+        local_unclaim(fs);
+        return -EAGAIN;
+    }
     return claim_scarce(p, nowait);
+}
+
+bool local_has_plenty(const LocalFs *fs)
+{
+    return n_held(fs->park) < fs->park->many;
 }
 
 void local_unclaim(LocalFs *fs)

@@ -32,6 +32,9 @@ void local_park_end(LocalFs *fs);
 int local_claim(LocalFs *fs, bool nowait);
 void local_unclaim(LocalFs *fs);
 
+/* Whether descriptors may be held for what only saves time. */
+bool local_has_plenty(const LocalFs *fs);
+
 /* FsOps. */
 int local_recall(FsNode *node, bool nowait);
 void local_settle(FsNode *node);

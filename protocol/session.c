@@ -542,10 +542,20 @@ void session_take(Session *session, Request *request)
         run_or_queue(session, request);
 }
 
+static uint64_t count_in_flight(const Session *session)
+{
+    return session->last_id - stats_n_ended(session->stats);
+}
+
+bool session_is_idle(const Session *session)
+{
+    return count_in_flight(session) == 0;
+}
+
 /* Notes how many requests are left when a turn of the reader ends. */
 static void note_in_flight(Session *session)
 {
-    uint64_t in_flight = session->last_id - stats_n_ended(session->stats);
+    uint64_t in_flight = count_in_flight(session);
 
     if (in_flight > session->most_in_flight)
         __atomic_store_n(&session->most_in_flight, in_flight, __ATOMIC_RELAXED);
@@ -715,10 +725,30 @@ void session_agree(Session *session, Dialect dialect, uint32_t msize)
     pthread_mutex_unlock(&session->state_lock);
 }
 
+typedef struct Rest {
+    Job job;
+    Fs *fs;
+} Rest;
+
+static void run_rest(Job *job)
+{
+    Rest *rest = (Rest *)job;
+
+    rest->fs->ops->rest(rest->fs, false);
+    g_free(rest);
+}
+
 void session_rest(Session *session)
 {
-    if (session->fs->ops->rest)
-        session->fs->ops->rest(session->fs);
+    Fs *fs = session->fs;
+    Rest *rest;
+
+    if (!fs->ops->rest || fs->ops->rest(fs, true) != -EAGAIN)
+        return;
+    rest = g_new0(Rest, 1);
+    rest->job.run = run_rest;
+    rest->fs = fs;
+    pool_submit(session->pool, &rest->job);
 }
 
 void session_stop(Session *session)

@@ -239,6 +239,9 @@ void session_each_fid(Session *session,
  * seconds. [reader] */
 void session_rest(Session *session);
 
+/* Whether no request is in flight. [reader] */
+bool session_is_idle(const Session *session);
+
 /* Stops: nothing is queued or runs any more when it returns, and nothing will be sent. [reader] */
 void session_stop(Session *session);
 

@@ -73,7 +73,7 @@ typedef struct Worker {
     bool masked[LINK_MAX_RINGS];         /* an event came and the port was not unmasked yet */
 
     Spin spin;
-    bool trimmed;          /* nothing is left to be given back */
+    bool trimmed;          /* nothing is left to be given back, nor will be without a request */
     int64_t rested_at;     /* monotonic microseconds, as the next two */
     unsigned empty_events; /* events since a request was taken, or since: */
     int64_t storm_start;
@@ -640,7 +640,7 @@ static void sleep_until_event(Worker *w, bool waiting)
     } else if (timeout == REST_MSEC && !others_work) {
         session_rest(w->session);
         buffer_pool_trim(w->session->buffers);
-        w->trimmed = true;
+        w->trimmed = session_is_idle(w->session);
     }
 }
 

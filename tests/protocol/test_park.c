@@ -23,7 +23,7 @@ enum {
     MOST = 64,
     OTHERS = 1000, /* fids that churn() uses, from here on */
     N_OTHERS = 150,
-    N_FILES = N_OTHERS, /* that they stand for: fids of one file may share its descriptor */
+    N_FILES = 30, /* that they stand for */
     FID = 1,      /* the tests' own */
     MILLION = 1000 * 1000,
 };
@@ -304,26 +304,13 @@ static void test_names(Share *s, gconstpointer unused)
  * At the limit
  */
 
-static void put_files(Share *s)
-{
-    for (unsigned i = 0; i < 10 * MOST; i++)
-        put_number(s, ".", i);
-}
-
-static int open_number(Share *s, unsigned i)
-{
-    g_autofree char *path = g_strdup_printf("%u", i);
-
-    return client_open_path(&s->client, SHARE_ROOT, FID + i, path, 0);
-}
-
-/* Opens files until that fails. Returns how many fids are open. */
+/* Opens the file until that fails. Returns how many fids are open. */
 static unsigned open_all(Share *s, int *error)
 {
     unsigned n = 0;
 
     do {
-        *error = open_number(s, n);
+        *error = client_open_path(&s->client, SHARE_ROOT, FID + n, "file", 0);
     } while (*error == 0 && ++n < 10 * MOST);
     client_clunk(&s->client, FID + n); /* walked to and not opened, if there was room for that */
     return n;
@@ -334,14 +321,14 @@ static void check_limit(Share *s, unsigned least, unsigned most)
     unsigned n;
     int error;
 
-    put_files(s);
+    share_put(s, "file", "content");
     n = open_all(s, &error);
     g_assert_cmpint(error, ==, -ENFILE);
     g_assert_cmpuint(n, >=, least);
     g_assert_cmpuint(n, <=, most);
-    check_fid(s, FID, "0"); /* those that are open go on */
+    check_fid(s, FID, "file"); /* those that are open go on */
     g_assert_cmpint(client_clunk(&s->client, FID), ==, 0);
-    g_assert_cmpint(open_number(s, 0), ==, 0);
+    g_assert_cmpint(client_open_path(&s->client, SHARE_ROOT, FID, "file", 0), ==, 0);
     for (unsigned i = 0; i < n; i++)
         g_assert_cmpint(client_clunk(&s->client, FID + i), ==, 0);
     g_assert_cmpuint(open_all(s, &error), ==, n);
@@ -385,7 +372,7 @@ static void test_limit_of_process(Share *s, gconstpointer unused)
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
     options.model = s->model;
     share_reopen(s, &options);
-    put_files(s);
+    share_put(s, "file", "content");
     n = open_all(s, &error);
     g_assert_cmpint(error, ==, -ENFILE);
     g_assert_cmpuint(n, >=, MOST / 2 - 2);
@@ -619,19 +606,11 @@ static void close_some(Share *s)
         g_assert_cmpint(client_clunk(&s->client, fid), ==, 0);
 }
 
-/* To a file that no other fid stands for. */
-static int walk_new(Share *s, unsigned n)
-{
-    g_autofree char *path = g_strdup_printf("%u", n);
-
-    return client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, path, NULL, NULL);
-}
-
 /* What was put away is lost, unless it is open, which the log says once. Everything else goes on, however often what is
  * lost is asked for, and there are as many descriptors as there may be. */
 static void test_keeper_killed(Share *s, gconstpointer unused)
 {
-    enum { ROUNDS = 20, KNOWN = MOST / 2 };
+    enum { ROUNDS = 20 };
     g_autofree char *log = NULL;
     Capture *capture;
     unsigned usable, n;
@@ -653,15 +632,15 @@ static void test_keeper_killed(Share *s, gconstpointer unused)
         g_assert_cmpuint(count_usable(s), ==, usable);
     for (unsigned i = 0; i < N_OTHERS; i++)
         g_assert_cmpint(client_clunk(&s->client, OTHERS + i), ==, 0);
-    for (unsigned i = 0; i < KNOWN; i++)
+    for (unsigned i = 0; i < N_FILES; i++)
         walk_number(s, OTHERS + i, i);
     check_names_usable(s);
     for (n = 0; n < 2 * MOST; n++) {
-        put_number(s, ".", n);
-        if (walk_new(s, n) != 0)
+        if (client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, "others", NULL, NULL) != 0)
             break;
     }
-    g_assert_cmpint(walk_new(s, n), ==, -ENFILE);
+    g_assert_cmpint(client_walk(&s->client, SHARE_ROOT, 2 * OTHERS + n, "others", NULL, NULL), ==,
+                    -ENFILE);
     log = capture_end(capture);
     capture_expect_once(log, "the keeper has ended");
 }
