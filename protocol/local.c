@@ -57,7 +57,7 @@ static const FsOps local_ops = {
     .path = local_path,
 };
 
-/* #syscalls openat2 openat statx fcntl fstatfs setfsuid setfsgid fchownat */
+/* #syscalls openat2 openat statx fstatfs setfsuid setfsgid fchownat */
 
 LocalFs *local_fs(const FsNode *node)
 {

@@ -8,9 +8,9 @@
 /* #syscalls sched_yield */
 
 enum {
-    SPIN_USEC = 20,         /* about what a wake-up costs */
+    SPIN_USEC = 50,         /* about what the wake-ups of both sides cost */
     LONG_YIELD_USEC = 1000, /* somebody else has work for this CPU, and not for us */
-    SHORT_SLEEP_USEC = 50,  /* a sleep that spinning might have saved */
+    SHORT_SLEEP_USEC = 100, /* a sleep that spinning might have saved */
     LONG_HOLD_OFF = 8,      /* sleeps that are not measured after a long one */
     MIN_PENALTY = 16,
     MAX_PENALTY = 4096,
