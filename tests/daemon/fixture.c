@@ -10,17 +10,21 @@
 
 enum { EXPECT_MS = 20000, POLL_US = 5000, N_DOMAINS = 3 };
 
+static void put_hello(const char *path)
+{
+    g_autofree char *file = g_build_filename(path, "hello", NULL);
+
+    g_assert_true(g_file_set_contents(file, "hello", -1, NULL));
+}
+
 void fixture_open(Fixture *fixture)
 {
-    g_autofree char *file = NULL;
-
     standin_start();
     fixture->xs = xs_open(0);
     g_assert_nonnull(fixture->xs);
     fixture->export = g_build_filename(standin_dir(), "export", NULL);
     g_assert_no_errno(g_mkdir(fixture->export, 0755));
-    file = g_build_filename(fixture->export, "hello", NULL);
-    g_assert_true(g_file_set_contents(file, "hello", -1, NULL));
+    put_hello(fixture->export);
     for (uint32_t domid = 1; domid <= N_DOMAINS; domid++)
         standin_domain_create(domid);
 }
@@ -106,15 +110,26 @@ void expect_workers(const Fixture *fixture, unsigned expected)
     }
 }
 
-unsigned count_descriptors(pid_t pid)
+/* How many entries a folder of the process has in /proc; none for one that has ended. */
+static unsigned count_in_proc(pid_t pid, const char *folder)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)pid);
+    g_autofree char *path = g_strdup_printf("/proc/%d/%s", (int)pid, folder);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     unsigned n = 0;
 
     while (dir && g_dir_read_name(dir))
         n++;
     return n;
+}
+
+unsigned count_descriptors(pid_t pid)
+{
+    return count_in_proc(pid, "fd");
+}
+
+unsigned count_threads(pid_t pid)
+{
+    return count_in_proc(pid, "task");
 }
 
 GArray *list_processes(pid_t pid)
@@ -205,10 +220,19 @@ pid_t last_worker(const Fixture *fixture, const Slot *slot)
 char *other_export(void)
 {
     char *path = g_build_filename(standin_dir(), "other", NULL);
-    g_autofree char *file = g_build_filename(path, "hello", NULL);
 
     g_assert_no_errno(g_mkdir(path, 0755));
-    g_assert_true(g_file_set_contents(file, "hello", -1, NULL));
+    put_hello(path);
+    return path;
+}
+
+char *disk_export(void)
+{
+    char *path = g_strdup("/var/tmp/9p-test-XXXXXX");
+
+    g_assert_nonnull(g_mkdtemp(path));
+    g_assert_no_errno(g_chmod(path, 0755));
+    put_hello(path);
     return path;
 }
 

@@ -76,6 +76,9 @@ void expect_footprint(const Fixture *fixture, const Footprint *expected);
 /* How many descriptors a process has. */
 unsigned count_descriptors(pid_t pid);
 
+/* How many threads a process has. */
+unsigned count_threads(pid_t pid);
+
 /* The processes that `pid`, of one thread that starts any, has started. To be freed with g_array_unref(). */
 GArray *list_processes(pid_t pid);
 
@@ -91,6 +94,10 @@ Slot *connected_to(const char *path, uint32_t domid, uint32_t devid, const Front
 /* Makes another export, with the same file, for a device that is to notice nothing. To be freed with
  * g_free(). */
 char *other_export(void);
+
+/* The same on a disk, where making a file takes a thread; the stand-in's folder may be in memory. Whoever
+ * makes it removes it, with all that is in it: a file `hello`, and what the test has made. */
+char *disk_export(void);
 
 /* Checks that the device is served: the file can be read. */
 void check_serves(Slot *slot);

@@ -6,6 +6,7 @@
 #include "tests/daemon/control.h"
 
 #include <errno.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,7 @@ static void test_keepers(Fixture *fixture, const void *data)
 
 typedef struct Poor {
     Fixture *fixture;
+    char *path;
     Footprint before;
     Slot *slot;
     Slot *other;
@@ -160,14 +162,26 @@ static void poor_begin(Poor *p, Fixture *fixture)
     p->other = connected_slot(fixture, 2, 0);
     slot_open_file(p->other, "hello");
     p->before = fixture_footprint(fixture);
-    p->slot = connected_slot(fixture, 1, 0);
+    p->path = disk_export();
+    p->slot = connected_to(p->path, 1, 0, NULL);
     p->worker = last_worker(fixture, p->slot);
     slot_open_file(p->slot, "hello");
+}
+
+static void remove_in(const char *path, const char *name)
+{
+    g_autofree char *file = g_build_filename(path, name, NULL);
+
+    g_remove(file); /* not all tests have made it */
 }
 
 static void poor_end(Poor *p)
 {
     finish(p->fixture, p->slot);
+    remove_in(p->path, "hello");
+    remove_in(p->path, "new");
+    g_assert_no_errno(g_rmdir(p->path));
+    g_free(p->path);
     expect_footprint(p->fixture, &p->before);
     slot_read_file(p->other, "hello");
     slot_expect_history(p->other, "1 2 4");
@@ -186,7 +200,15 @@ static int start_value(const Poor *p, uint32_t fid)
     return call(p, p9_build(P9_TXATTRCREATE, TAG, "dsqd", fid, "user.a", UINT64_C(60000), 0));
 }
 
-/* Begins with the worker's memory limited. Returns false, and skips the test, where it cannot be. */
+/* A thread of the pool that has nothing to do ends after ten seconds. */
+static void await_one_thread(const Poor *p)
+{
+    for (unsigned i = 0; count_threads(p->worker) > 1 && i < FRONTEND_TIMEOUT_MS; i++)
+        g_usleep(1000);
+    g_assert_cmpuint(count_threads(p->worker), ==, 1);
+}
+
+/* Begins with the worker's memory limited, and one thread. Returns false, and skips the test, where it cannot be. */
 static bool poor_begin_without_memory(Poor *p, Fixture *fixture)
 {
     if (SANITIZED) {
@@ -194,6 +216,7 @@ static bool poor_begin_without_memory(Poor *p, Fixture *fixture)
         return false;
     }
     poor_begin(p, fixture);
+    await_one_thread(p);
     limit_memory(p, true);
     return true;
 }
