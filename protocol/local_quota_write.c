@@ -147,7 +147,7 @@ static ssize_t write_tightly(FsFile *file, const void *data, size_t size, uint64
         error = local_quota_mend_claim(fs, 0, MIN(need, max), (int)result, &doubted);
         if (error && error != -ENOSPC)
             return error;
-        cut = error == -ENOSPC;
+        cut = error == -ENOSPC || need > max; /* that much there is never */
     }
 }
 

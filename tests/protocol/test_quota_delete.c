@@ -345,6 +345,17 @@ static void test_impossible_claims_delete_nothing(Share *s, gconstpointer unused
     check_five(s, true, true, true, true, true);
 }
 
+/* A write that is larger than all that the export may hold is cut, as on a full disk. */
+static void test_larger_than_the_limit(Share *s, gconstpointer unused)
+{
+    (void)unused;
+    share_limit_blocks(s, 1, true);
+    share_create(s, 1, "file", 0600);
+    g_assert_cmpint(share_write_blocks(s, 1, 0, 8), ==, BLOCK);
+    g_assert_cmpint(share_write_blocks(s, 1, 1, 8), ==, -ENOSPC);
+    share_check_count(s);
+}
+
 /* More files than a count remembers: they all go, in their order. */
 static void test_more_files_than_are_remembered(Share *s, gconstpointer unused)
 {
@@ -398,6 +409,7 @@ int main(int argc, char **argv)
     share_add_test("/quota-delete/no-descriptor-left", test_no_descriptor_left);
     share_add_test("/quota-delete/replaced-directory", test_replaced_directory);
     share_add_test("/quota-delete/impossible-claims", test_impossible_claims_delete_nothing);
+    share_add_test("/quota-delete/larger-than-the-limit", test_larger_than_the_limit);
     share_add_test_on("/quota-delete/more-than-remembered", "memory",
                       test_more_files_than_are_remembered);
     return g_test_run();
