@@ -120,12 +120,25 @@ FsNode *local_name_cache_find(LocalNameCache *cache, const LocalNode *dir, const
     return NULL;
 }
 
+static bool has_room(LocalNameCache *cache, const char *name)
+{
+    const Bucket *bucket;
+    bool has;
+
+    pthread_mutex_lock(&cache->lock);
+    bucket = bucket_of(cache, name);
+    has = !bucket || !bucket->entries[N_WAYS - 1].node;
+    pthread_mutex_unlock(&cache->lock);
+    return has;
+}
+
 /* The next change of a file must be seen by its time stamp. */
-bool local_name_cache_wants(const LocalNameCache *cache, const LocalNode *node, time_t opened)
+bool local_name_cache_wants(LocalNameCache *cache, const char *name, const LocalNode *node,
+                            time_t opened)
 {
     bool is_settled = S_ISDIR(node->base.type) || node->changed.tv_sec < opened - SETTLED_SECONDS;
 
-    return is_settled && node->mount == cache->mount && node->base.class <= FS_LOCAL;
+    return is_settled && node->mount == cache->mount && has_room(cache, name);
 }
 
 void local_name_cache_add(LocalNameCache *cache, const LocalNode *dir, const char *name,

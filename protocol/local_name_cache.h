@@ -26,7 +26,7 @@
 
 #include "protocol/local_internal.h"
 
-/* For the mount `mount` (stx_mnt_id) only. */
+/* For the mount `mount` (stx_mnt_id) only, on which looking does not wait for another machine. */
 LocalNameCache *local_name_cache_new(uint64_t mount);
 void local_name_cache_free(LocalNameCache *cache); /* NULL is allowed */
 
@@ -35,8 +35,9 @@ void local_name_cache_free(LocalNameCache *cache); /* NULL is allowed */
 FsNode *local_name_cache_find(LocalNameCache *cache, const LocalNode *dir, const char *name,
                               bool nowait, FsAttr *attr);
 
-/* Whether `node`, which was made after `opened` (seconds of the clock), can be kept. */
-bool local_name_cache_wants(const LocalNameCache *cache, const LocalNode *node, time_t opened);
+/* Whether `node`, which was made after `opened` (seconds of the clock), can be kept as `name`. */
+bool local_name_cache_wants(LocalNameCache *cache, const char *name, const LocalNode *node,
+                            time_t opened);
 
 /* Keeps `node`, to which `name` in `dir` leads, and which is no fid's; if there is room. */
 void local_name_cache_add(LocalNameCache *cache, const LocalNode *dir, const char *name,

@@ -112,7 +112,8 @@ static void keep_node(LocalFs *fs, FsNode *dir, const char *name, FsNode *node, 
 {
     FsNode *kept = node;
 
-    if (!local_name_cache_wants(fs->name_cache, (LocalNode *)node, opened) || !local_has_plenty(fs))
+    if (!local_name_cache_wants(fs->name_cache, name, (LocalNode *)node, opened) ||
+        !local_has_plenty(fs))
         return;
     if (is_last && local_node_copy((LocalNode *)node, true, &kept) != 0)
         return;
