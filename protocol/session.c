@@ -24,7 +24,7 @@ static __thread const Session *read_beside;
 const SessionLimits session_default_limits = {
     .device = DEVICE_DEFAULT_LIMITS,
     .max_lock_wait_msec = 10 * 1000,
-    .throttle_clock = g_get_monotonic_time,
+    .clock = g_get_monotonic_time,
 };
 
 /* A lock that somebody waits for may be free now. */
@@ -66,7 +66,7 @@ Session *session_new(Fs *fs, const ExportOptions *options, const SessionLimits *
     session->locks = lock_table_new(session->state.fids, lock_limits, lock_released, session);
     session->lock_waits =
         lock_waits_new(session->locks, limits->device.max_lock_waits, limits->max_lock_wait_msec);
-    session->throttle = throttle_waits_new(&options->throttle, limits->throttle_clock);
+    session->throttle = throttle_waits_new(&options->throttle, limits->clock);
     tracers_init(&session->tracers);
     tag_table_init(&session->tags);
     g_queue_init(&session->flushes);
@@ -145,23 +145,28 @@ static void wake_reader(Session *session)
         session->wake(session->wake_context);
 }
 
-/* What a request will take in memory, from the first bytes of its message. */
-static size_t estimate_charge(const Session *session, uint8_t *peeked, size_t n_peeked,
-                              uint32_t size)
+uint32_t session_expect_reply(const Session *session, uint8_t *peeked, size_t n_peeked)
 {
-    ByteReader r = byte_reader(peeked, n_peeked);
-    size_t reply = REPLY_ESTIMATE;
+    ByteReader r = byte_reader(peeked, MIN(n_peeked, SESSION_PEEK_SIZE));
     uint32_t count;
     uint8_t type;
 
     read_bytes(&r, sizeof(uint32_t));
     type = read_u8(&r);
-    if (type == P9_TREAD || type == P9_TREADDIR) {
-        read_bytes(&r, sizeof(uint16_t) + sizeof(uint32_t) + sizeof(uint64_t));
-        count = read_u32(&r);
-        reply = MAX(reply, MIN(count, session->state.msize));
-    }
-    return sizeof(Request) + size + reply;
+    if (type != P9_TREAD && type != P9_TREADDIR)
+        return 0;
+    read_bytes(&r, sizeof(uint16_t) + sizeof(uint32_t) + sizeof(uint64_t));
+    count = read_u32(&r);
+    return (uint32_t)MIN((uint64_t)count + P9_RREAD_OVERHEAD, session->state.msize);
+}
+
+/* What a request will take in memory, from the first bytes of its message. */
+static size_t estimate_charge(const Session *session, uint8_t *peeked, size_t n_peeked,
+                              uint32_t size)
+{
+    uint32_t reply = session_expect_reply(session, peeked, n_peeked);
+
+    return sizeof(Request) + size + MAX(reply, REPLY_ESTIMATE);
 }
 
 static bool may_use_reserve(uint8_t type, uint32_t size)

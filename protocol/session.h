@@ -79,7 +79,7 @@ typedef struct SessionLimits {
     DeviceLimits device;
     unsigned max_lock_wait_msec; /* how long a Tlock waits */
 
-    int64_t (*throttle_clock)(void); /* monotonic microseconds; tests have their own */
+    int64_t (*clock)(void); /* monotonic microseconds, for what is held up; tests have their own */
 } SessionLimits;
 
 extern const SessionLimits session_default_limits;
@@ -154,6 +154,10 @@ void session_remove_reader(Session *session);
 
 /* The calling thread is one of those that were added; or none any more (NULL). */
 void session_read_beside(const Session *session);
+
+/* How large the reply to the message that begins with the `n_peeked` bytes at `peeked`, at least the header,
+ * can be when it is one that carries much: Rread or Rreaddir. 0 for other messages. [reader] */
+uint32_t session_expect_reply(const Session *session, uint8_t *peeked, size_t n_peeked);
 
 /* Makes a request for the message of `size` bytes whose first `n_peeked` bytes, at least the
  * header, are at `peeked`; they are copied. The caller fills in the rest of request->message.

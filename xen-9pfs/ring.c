@@ -29,6 +29,7 @@ enum {
     PAGE_BYTES = 1 << XEN_PAGE_SHIFT,
     MAX_PAGES = 1 << RING_MAX_ORDER,
     MUCH_UNANNOUNCED = 64 * 1024, /* bytes: to take them is work that the frontend can begin with */
+    LARGE_REPLY = 32 * 1024,      /* bytes: not to copy them is worth waiting for */
     LATE_TURNS = 16, /* in which the first reply is not announced, when that has not helped */
 };
 
@@ -65,19 +66,24 @@ struct Ring {
     uint64_t n_notified; /* atomic */
 
     /* Reader only. */
-    uint32_t out_seen;    /* what out_prod was when ring_take() last looked, */
-    uint32_t cons_seen;   /* and in_cons, when ring_pump() did, */
-    bool waits_for_room;  /* because a reply waited */
+    uint32_t out_seen;   /* what out_prod was when ring_take() last looked, */
+    uint32_t cons_seen;  /* and in_cons, */
+    bool waits_for_room; /* because a reply waits, or a request for it */
+    size_t turn_bytes;   /* what the requests that were taken in this turn may move */
+    int64_t left_since;  /* monotonic microseconds: see is_left(); 0: no request is */
+    bool in_vain;        /* one was, until in_cons had been the same for long enough: */
+    uint32_t vain_cons;
     bool notify;          /* the frontend is to be told of something */
     uint32_t unannounced; /* bytes of replies that it has not been told of */
     unsigned late_turns;  /* see announce_first() */
 
-    pthread_mutex_t lock;   /* guards: */
-    uint32_t in_prod;       /* published */
-    uint32_t in_reserved;   /* published and reserved */
-    ReplyQueue pending;     /* wait for room */
-    const Request *stalled; /* the last one seen at their head; only to be compared */
-    uint32_t in_high;       /* the most that was published or reserved and not consumed */
+    pthread_mutex_t lock; /* guards: */
+    uint32_t in_prod;     /* published */
+    uint32_t in_reserved; /* published and reserved */
+    ReplyQueue pending;   /* wait for room */
+    uint32_t awaited;     /* room that a request waits for in the ring; 0: none does */
+    const void *stalled; /* what waited for room, when that was last looked at; see trace_stall() */
+    uint32_t in_high;    /* the most that was published or reserved and not consumed */
     uint64_t n_replies;
     uint64_t n_stalls;
     uint64_t stalled_usec;   /* in all, */
@@ -90,6 +96,7 @@ struct Ring {
 static const ChannelOps ring_ops;
 static uint32_t ring_in_published(Channel *channel);
 static bool ring_in_consumed(Channel *channel, uint32_t position);
+static bool is_left(Ring *ring, uint32_t reply_size);
 
 static void queue_init(ReplyQueue *queue)
 {
@@ -299,6 +306,11 @@ static void announce_later(Ring *ring, uint32_t bytes)
  * Requests: the out half
  */
 
+static uint32_t load_in_cons(const Ring *ring)
+{
+    return __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
+}
+
 /* Copies `size` bytes at index `position` out of the ring. */
 static void copy_out(const Ring *ring, uint32_t position, void *to, uint32_t size)
 {
@@ -363,11 +375,14 @@ static uint32_t take_one(Ring *ring, uint32_t available, bool *stalled)
     if (size == 0)
         return 0;
     n_peeked = MIN(n_peeked, size);
+    if (is_left(ring, session_expect_reply(ring->channel.session, peeked, n_peeked)))
+        return 0;
     request = session_admit(ring->channel.session, &ring->channel, peeked, n_peeked, size);
     if (!request) {
         *stalled = true;
         return 0;
     }
+    ring->turn_bytes += request->charge;
     copy_out(ring, ring->out_cons + n_peeked, request->message + n_peeked, size - n_peeked);
     release_out(ring, size, available);
     session_take(ring->channel.session, request);
@@ -404,7 +419,9 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
     uint32_t available = 0;
     unsigned taken = 0;
 
-    while (taken < budget && !ring_broken(ring)) {
+    ring->turn_bytes = 0;
+    ring->cons_seen = load_in_cons(ring);
+    while (taken < budget && ring->turn_bytes < RING_TAKE_BYTES && !ring_broken(ring)) {
         uint32_t size;
 
         if (available < P9_HEADER_SIZE) {
@@ -420,11 +437,6 @@ unsigned ring_take(Ring *ring, unsigned budget, bool *stalled)
     }
     add_to(&ring->n_requests, taken);
     return taken;
-}
-
-static uint32_t load_in_cons(const Ring *ring)
-{
-    return __atomic_load_n(&ring->shared->in_cons, __ATOMIC_ACQUIRE);
 }
 
 bool ring_has_work(Ring *ring)
@@ -472,16 +484,20 @@ static void count_stalled_time(Ring *ring)
     ring->stalled_since = ring->stalled ? 0 : now;
 }
 
-/* Tells of a reply that begins to wait for room. Called with the lock held. */
+/* Tells of a reply that begins to wait for room, made or not. Called with the lock held. */
 static void trace_stall(Ring *ring)
 {
-    const Request *waits = ring->pending.head;
+    const Request *reply = ring->pending.head;
+    const void *waits = ring->awaited > 0 ? &ring->awaited : NULL;
 
-    if (ring->in_place)
+    if (reply && ring->in_place)
         return; /* they wait for that, not for room */
+    if (reply)
+        waits = reply;
     if (waits && waits != ring->stalled) {
         ring->n_stalls++;
-        event_ring_stall(ring->channel.session, ring->channel.index, request_reply_size(waits));
+        event_ring_stall(ring->channel.session, ring->channel.index,
+                         reply ? request_reply_size(reply) : ring->awaited);
     }
     if (!waits != !ring->stalled)
         count_stalled_time(ring);
@@ -591,6 +607,51 @@ static void ring_send(Channel *channel, Request *request)
 }
 
 /*
+ * Requests for much data: see ring_take()
+ */
+
+/* Whether the frontend can be expected to make room soon: not when it has been waited for in vain and has
+ * taken nothing since. */
+static bool has_patience(Ring *ring)
+{
+    int64_t now = ring->channel.session->limits.clock();
+
+    if (ring->in_vain && ring->vain_cons == ring->cons_seen)
+        return false;
+    if (ring->left_since == 0)
+        ring->left_since = now;
+    ring->in_vain = now - ring->left_since >= RING_PATIENCE_USEC;
+    ring->vain_cons = ring->cons_seen;
+    return !ring->in_vain;
+}
+
+/* How much room a request whose reply may have `reply_size` bytes is left in the ring for; 0: it is taken.
+ * Called with the lock held. */
+static uint32_t room_to_await(Ring *ring, uint32_t reply_size)
+{
+    bool has_room = !ring->pending.head && free_space(ring) >= reply_size;
+
+    if (reply_size >= LARGE_REPLY && !has_room && has_patience(ring))
+        return reply_size;
+    ring->left_since = 0;
+    return 0;
+}
+
+static bool is_left(Ring *ring, uint32_t reply_size)
+{
+    bool waits;
+
+    if (reply_size < LARGE_REPLY && ring->left_since == 0)
+        return false;
+    pthread_mutex_lock(&ring->lock);
+    ring->awaited = room_to_await(ring, reply_size);
+    waits = ring->awaited > 0;
+    trace_stall(ring);
+    pthread_mutex_unlock(&ring->lock);
+    return waits;
+}
+
+/*
  * Replies in place
  */
 
@@ -637,13 +698,12 @@ bool ring_pump(Ring *ring)
 {
     bool waiting;
 
-    ring->cons_seen = load_in_cons(ring);
     pthread_mutex_lock(&ring->lock);
     if (ring->pending.head) {
         pump_and_unlock(ring);
         pthread_mutex_lock(&ring->lock);
     }
-    waiting = ring->pending.head != NULL;
+    waiting = ring->pending.head || ring->awaited > 0;
     pthread_mutex_unlock(&ring->lock);
     ring->waits_for_room = waiting;
     return waiting;

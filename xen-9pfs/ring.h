@@ -25,7 +25,9 @@
 enum {
     RING_MIN_ORDER = 1,
     RING_MAX_ORDER = 9,
-    RING_TAKE_BUDGET = 32, /* requests of one ring before another has its turn */
+    RING_TAKE_BUDGET = 32,             /* requests of one ring before another has its turn, */
+    RING_TAKE_BYTES = 2 * 1024 * 1024, /* or those that may move so much */
+    RING_PATIENCE_USEC = 1000,         /* for which a request waits in the ring, see ring_take() */
 };
 
 typedef struct Ring Ring;
@@ -58,15 +60,20 @@ unsigned ring_order(const Ring *ring);
 evtchn_port_t ring_port(const Ring *ring);
 
 /* Takes at most `budget` requests and hands them to the session. Returns how many; *stalled is set
- * when there are more that the session cannot take now. [reader] */
+ * when there are more that the session cannot take now.
+ *
+ * A request for much data is left where it is while there is no room for its reply, which nobody would get
+ * sooner: when there is, the data is read straight to its place. A frontend that makes no room for
+ * RING_PATIENCE_USEC has its requests taken all the same, until it takes replies again. [reader] */
 unsigned ring_take(Ring *ring, unsigned budget, bool *stalled);
 
 /* True when the frontend has published something since ring_take() last looked, or has made room for a reply
- * that ring_pump() could not publish. What was not taken, since it was published only in part, is no reason
+ * that waits for it. What was not taken, since it was published only in part, is no reason
  * to look again. [reader] */
 bool ring_has_work(Ring *ring);
 
-/* Publishes replies that wait for room. Returns true when some still wait. [reader] */
+/* Publishes replies that wait for room. Returns true when some still wait, or a request for its reply.
+ * Called after ring_take(). [reader] */
 bool ring_pump(Ring *ring);
 
 /* Tells the frontend what the reader thread has done since the last call. [reader] */
@@ -81,7 +88,7 @@ typedef struct RingStats {
     uint32_t out_used;      /* bytes of requests that were not taken */
     uint64_t requests;      /* taken */
     uint64_t replies;       /* published */
-    uint64_t stalls;        /* replies that had to wait for room, */
+    uint64_t stalls;        /* replies that had to wait for room, some before they were made, */
     uint64_t stalled_usec;  /* and for how long any did */
     uint64_t notifications; /* events sent */
     uint64_t wakeups;       /* events received */

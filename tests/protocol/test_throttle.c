@@ -26,7 +26,7 @@ static Scene *new_scene_on(FsClass class, const ThrottleOptions *throttle, size_
     SessionLimits limits = session_default_limits;
     ExportOptions options = export_default_options;
 
-    limits.throttle_clock = clock_of_test;
+    limits.clock = clock_of_test;
     limits.device.max_threads = 2;
     if (max_inflight > 0)
         limits.device.max_inflight = max_inflight;

@@ -289,7 +289,8 @@ static void test_replies_wait_for_room(Fixture *f, const void *data)
     g_assert_cmpuint(ring_in_used(ring), <=, ring->size);
     g_assert_cmpuint(ring_in_used(ring), >, ring->size / 2);
     for (unsigned i = 0; i < N; i++) {
-        g_autoptr(P9Reply) reply = frontend_wait(f->frontend, (uint16_t)(2 * i), FRONTEND_TIMEOUT_MS);
+        g_autoptr(P9Reply) reply =
+            frontend_wait(f->frontend, (uint16_t)(2 * i), FRONTEND_TIMEOUT_MS);
         g_assert_nonnull(reply);
         g_assert_cmpuint(reply->ring, ==, 0);
         g_assert_cmpuint(reply->type, ==, types[i % 4] + 1);
@@ -320,6 +321,38 @@ static void test_stalled_ring_stops_no_other(Fixture *f, const void *data)
     }
     for (uint16_t i = 0; i < 200; i++)
         expect_reply(f->frontend, (uint16_t)(2 * i), P9_TREADDIR + 1);
+}
+
+/* Rule: requests for much data, which wait in the ring for room for their replies, are taken all the same when
+ * the frontend makes none, and what is behind them with them. */
+static void test_large_reads_do_not_wait_for_ever(Fixture *f, const void *data)
+{
+    enum { N = 12, SIZE = 500 * 1024, STEP = 4099 };
+    FrontendRing *ring = &f->frontend->rings[0];
+    g_autofree char *content = g_malloc(SIZE + N * STEP);
+
+    (void)data;
+    for (int i = 0; i < SIZE + N * STEP; i++)
+        content[i] = (char)(i * 7 + i / 251);
+    make_file(f, "big", content, SIZE + N * STEP);
+    walk(f->frontend, 1, "big");
+    g_assert_cmpint(frontend_call(f->frontend, p9_tlopen(1, 1, 0), "*"), ==, 0);
+    for (uint16_t i = 0; i < N; i++)
+        g_assert_true(
+            frontend_send_on(f->frontend, 0, p9_tread((uint16_t)(2 * i), 1, i * STEP, SIZE)));
+    g_assert_true(frontend_send_on(f->frontend, 0, p9_tgetattr(2 * N, ROOT, P9_GETATTR_BASIC)));
+    for (int i = 0; i < FRONTEND_TIMEOUT_MS && ring_out_free(ring) < ring->size; i++)
+        g_usleep(1000);
+    g_assert_cmpuint(ring_out_free(ring), ==, ring->size);
+    for (uint16_t i = 0; i < N; i++) {
+        g_autoptr(P9Reply) reply =
+            frontend_wait(f->frontend, (uint16_t)(2 * i), FRONTEND_TIMEOUT_MS);
+        g_assert_nonnull(reply);
+        g_assert_cmpuint(reply->type, ==, P9_TREAD + 1);
+        expect_bytes(reply->bytes + 11, SIZE, (uint8_t *)content + i * STEP, SIZE);
+    }
+    expect_reply(f->frontend, 2 * N, P9_TGETATTR + 1);
+    g_assert_cmpuint(ring->partial, ==, 0);
 }
 
 /* Rule: a reply goes back on the ring that its request came on, whatever its tag. */
@@ -543,6 +576,7 @@ int main(int argc, char **argv)
     ADD("replies-wait/smallest", &smallest, test_replies_wait_for_room);
     ADD("replies-wait/near-wrap", &near_wrap, test_replies_wait_for_room);
     ADD("stalled-ring-stops-no-other", &smallest, test_stalled_ring_stops_no_other);
+    ADD("large-reads-do-not-wait-for-ever", NULL, test_large_reads_do_not_wait_for_ever);
     ADD("ring-of-arrival/2", NULL, test_ring_of_arrival);
     ADD("ring-of-arrival/8", &eight_rings, test_ring_of_arrival);
     ADD("wrap-around", &near_wrap, test_wrap_around);
