@@ -3,12 +3,14 @@
 #include "xen-9pfs/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -315,6 +317,20 @@ static int connect_link(Process *process)
                    sizeof(process->address));
 }
 
+/* Signals of a terminal are for the supervisor, and nothing here has to do with it. That takes no session of
+ * its own: the scheduler shares the CPUs out among sessions (sched_autogroup_enabled), and there a guest that
+ * asks for little waited ten times as long for its turn beside others that are busy. */
+static void leave_terminal(void)
+{
+    int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+    setpgid(0, 0);
+    if (terminal < 0)
+        return;
+    ioctl(terminal, TIOCNOTTY);
+    close(terminal);
+}
+
 /* Runs in the child just before the exec, so only calls that are safe there. The child is the one
  * to call listen() because a Unix socket names to its clients the process that did: an adopting
  * supervisor learns the worker's process id from the kernel, not from the worker. */
@@ -327,7 +343,7 @@ static void prepare_child(gpointer data)
         signal(number, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid();
+    leave_terminal();
     listen(LINK_LISTEN_FD, LISTEN_BACKLOG);
 }
 

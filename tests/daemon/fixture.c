@@ -167,13 +167,29 @@ Footprint fixture_look(const Fixture *fixture)
     };
 }
 
+/* Says what is in xenstore, to see which node is too many. */
+static void print_nodes(const Fixture *fixture, const char *path)
+{
+    unsigned n = 0;
+    char **names = xs_directory(fixture->xs, XBT_NULL, path, &n);
+
+    g_printerr("# %s\n", path);
+    for (unsigned i = 0; i < n; i++) {
+        g_autofree char *below =
+            g_strconcat(g_str_equal(path, "/") ? "" : path, "/", names[i], NULL);
+        print_nodes(fixture, below);
+    }
+    free(names);
+}
+
 void expect_footprint(const Fixture *fixture, const Footprint *expected)
 {
     gint64 end = g_get_monotonic_time() + EXPECT_MS * 1000;
     Footprint found = fixture_look(fixture);
 
     while (memcmp(&found, expected, sizeof(found)) != 0) {
-        if (g_get_monotonic_time() > end)
+        if (g_get_monotonic_time() > end) {
+            print_nodes(fixture, "/");
             g_error(
                 "%u descriptors, %u processes, %u handles, %u ports, %u watches, %u transactions, "
                 "%u nodes, not %u, %u, %u, %u, %u, %u, %u",
@@ -181,6 +197,7 @@ void expect_footprint(const Fixture *fixture, const Footprint *expected)
                 found.transactions, found.nodes, expected->descriptors, expected->processes,
                 expected->handles, expected->ports, expected->watches, expected->transactions,
                 expected->nodes);
+        }
         g_usleep(POLL_US);
         found = fixture_look(fixture);
     }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -73,6 +74,22 @@ static void expect_root(const Fixture *fixture, pid_t pid)
     g_assert_nonnull(strstr(mounts, "nosuid,nodev,noexec"));
 }
 
+/* Neither a signal of the supervisor's terminal nor a share of the CPUs of its own, see process.c. */
+static void expect_groups(const Fixture *fixture, pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *stat = NULL;
+    int process_group, session, terminal;
+
+    g_assert_true(g_file_get_contents(path, &stat, NULL, NULL));
+    g_assert_cmpint(
+        sscanf(strrchr(stat, ')'), ") %*c %*d %d %d %d", &process_group, &session, &terminal), ==,
+        3);
+    g_assert_cmpint(process_group, ==, pid);
+    g_assert_cmpint(session, ==, getsid(standin_daemon_pid(fixture->daemon)));
+    g_assert_cmpint(terminal, ==, 0);
+}
+
 /* No directory is open but the root and /proc/self/fd, both of which are roots of their mounts. */
 static void expect_descriptors(pid_t pid)
 {
@@ -111,6 +128,7 @@ static void test_full(Fixture *fixture, const void *data)
     expect_namespaces(pid, false);
     expect_root(fixture, pid);
     expect_descriptors(pid);
+    expect_groups(fixture, pid);
     check_serves(slot);
     finish(fixture, slot);
 }

@@ -54,7 +54,7 @@ static _Noreturn void exec_broker(const char *program, int listener, int lifelin
 {
     int spare = fcntl(lifeline, F_DUPFD, 10);
 
-    setsid(); /* a signal to the test's process group is not for the broker */
+    setpgid(0, 0); /* a signal to the test's process group is not for the broker */
     listener = fcntl(listener, F_DUPFD, 10);
     dup2(listener, 3);
     dup2(spare, 4);
