@@ -244,6 +244,26 @@ static void test_not_left_with_room(Fixture *f, const void *unused)
     g_assert_cmpuint(ring_stats(f->ring).stalls, ==, 0);
 }
 
+/* A turn is over when its requests may move much, so that other rings have theirs. */
+static void test_turn_of_large(Fixture *f, const void *unused)
+{
+    enum { MANY = 2 * RING_TAKE_BYTES / READ_COUNT };
+    bool stalled = false;
+    unsigned taken;
+
+    (void)unused;
+    begin(f);
+    for (unsigned i = 0; i < MANY; i++)
+        publish_read(f);
+    taken = ring_take(f->ring, 2 * MANY, &stalled);
+    g_assert_cmpuint(taken, <=, RING_TAKE_BYTES / READ_COUNT + 1);
+    g_assert_cmpuint(taken, >, MANY / 4);
+    taken += ring_take(f->ring, 2 * MANY, &stalled);
+    taken += ring_take(f->ring, 2 * MANY, &stalled);
+    g_assert_cmpuint(taken, ==, MANY);
+    g_assert_false(stalled);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -253,6 +273,7 @@ int main(int argc, char **argv)
                tear_down);
     g_test_add("/ring-work/not-left-with-room", Fixture, NULL, set_up, test_not_left_with_room,
                tear_down);
+    g_test_add("/ring-work/turn-of-large", Fixture, NULL, set_up, test_turn_of_large, tear_down);
     g_test_add("/ring-work/whole", Fixture, NULL, set_up, test_whole, tear_down);
     g_test_add("/ring-work/part", Fixture, NULL, set_up, test_part, tear_down);
     g_test_add("/ring-work/part-behind-whole", Fixture, NULL, set_up, test_part_behind_whole,
