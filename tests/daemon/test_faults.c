@@ -118,6 +118,8 @@ static void test_each_call(Fixture *fixture, const void *data)
 
     while (n <= MAX_CALLS && fail_once(fixture, fault, n))
         n++;
+    /* A failure after the last look may have kept an empty folder of the domain: its next device takes it along. */
+    finish(fixture, connected_slot(fixture, 1, MAX_CALLS + 1));
     if (!takes_back(fault))
         expect_footprint(fixture, &before);
     g_test_message("%u calls of %s were made to fail", n - 1, fault->function);
