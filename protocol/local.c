@@ -539,7 +539,7 @@ int local_fs_new(const char *path, const ExportOptions *options, Fs **fs, const 
         return error;
     }
     local_quota_begin(new);
-    if (!new->mapping && !new->quota &&new->base.class <= FS_LOCAL)
+    if (!new->mapping && !new->quota && new->base.class <= FS_LOCAL)
         new->name_cache = local_name_cache_new(new->root_mount);
     *fs = &new->base;
     return 0;

@@ -147,7 +147,7 @@ static void wake_reader(Session *session)
 
 uint32_t session_expect_reply(const Session *session, uint8_t *peeked, size_t n_peeked)
 {
-    ByteReader r = byte_reader(peeked, MIN(n_peeked, SESSION_PEEK_SIZE));
+    ByteReader r = byte_reader(peeked, n_peeked);
     uint32_t count;
     uint8_t type;
 
