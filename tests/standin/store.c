@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Store: see store.h. Small trees: children are found by going through them. */
+/*
+ * Store: see store.h. Small trees: children are found by going through them.
+ *
+ * Stores share nodes: a clone begins with the same root. What is to be changed is copied first, with all
+ * that lies above it, if another store has it, too; so a node does not know its parent.
+ */
 #include "tests/standin/store.h"
 
 #include <errno.h>
@@ -7,8 +12,8 @@
 #include <xenstore.h>
 
 typedef struct StoreNode {
-    char *name; /* "" for the root */
-    struct StoreNode *parent;
+    unsigned references; /* of parents and stores */
+    char *name;          /* "" for the root */
     GPtrArray *children;
     GBytes *value;
     GArray *perms; /* of StorePerm */
@@ -20,10 +25,19 @@ struct Store {
     uint64_t clock; /* the last generation given out */
 };
 
-static void node_free(void *data)
+static StoreNode *node_ref(StoreNode *node)
+{
+    node->references++;
+    return node;
+}
+
+/* Recursion is bounded by the depth of paths that the tests themselves make. */
+static void node_unref(void *data)
 {
     StoreNode *node = data;
 
+    if (--node->references > 0)
+        return;
     g_ptr_array_free(node->children, TRUE);
     g_bytes_unref(node->value);
     g_array_free(node->perms, TRUE);
@@ -31,33 +45,32 @@ static void node_free(void *data)
     g_free(node);
 }
 
-static StoreNode *node_new(StoreNode *parent, const char *name, size_t length)
+static StoreNode *node_new(const char *name, size_t length, GArray *perms)
 {
     StoreNode *node = g_new0(StoreNode, 1);
 
+    node->references = 1;
     node->name = g_strndup(name, length);
-    node->parent = parent;
-    node->children = g_ptr_array_new_with_free_func(node_free);
+    node->children = g_ptr_array_new_with_free_func(node_unref);
     node->value = g_bytes_new(NULL, 0);
-    node->perms =
-        parent ? g_array_copy(parent->perms) : g_array_new(FALSE, FALSE, sizeof(StorePerm));
-    if (parent)
-        g_ptr_array_add(parent->children, node);
+    node->perms = g_array_copy(perms);
     return node;
 }
 
-/* Recursion is bounded by the depth of paths that the tests themselves make. */
-static StoreNode *node_clone(const StoreNode *node, StoreNode *parent)
+/* Turns the caller's reference into one to the same node that nobody else has. */
+static StoreNode *node_own(StoreNode *node)
 {
-    StoreNode *copy = node_new(parent, node->name, strlen(node->name));
+    StoreNode *copy;
 
+    if (node->references == 1)
+        return node;
+    copy = node_new(node->name, strlen(node->name), node->perms);
     g_bytes_unref(copy->value);
     copy->value = g_bytes_ref(node->value);
-    g_array_free(copy->perms, TRUE);
-    copy->perms = g_array_copy(node->perms);
     copy->generation = node->generation;
     for (unsigned i = 0; i < node->children->len; i++)
-        node_clone(g_ptr_array_index(node->children, i), copy);
+        g_ptr_array_add(copy->children, node_ref(g_ptr_array_index(node->children, i)));
+    node_unref(node);
     return copy;
 }
 
@@ -80,16 +93,6 @@ static size_t node_size(const StoreNode *node)
     return size;
 }
 
-static char *node_path(const StoreNode *node)
-{
-    g_autofree char *above = NULL;
-
-    if (!node->parent)
-        return g_strdup("/");
-    above = node_path(node->parent);
-    return g_strconcat(above[1] ? above : "", "/", node->name, NULL);
-}
-
 static uint32_t node_rights(const StoreNode *node, uint32_t domid)
 {
     const StorePerm *perms = (const StorePerm *)(const void *)node->perms->data;
@@ -103,31 +106,36 @@ static uint32_t node_rights(const StoreNode *node, uint32_t domid)
     return perms[0].bits;
 }
 
-static StoreNode *node_child(const StoreNode *node, const char *name, size_t length)
+/* The place in the node's list that refers to the child; NULL if there is none of that name. */
+static gpointer *node_child(StoreNode *node, const char *name, size_t length)
 {
     for (unsigned i = 0; i < node->children->len; i++) {
-        StoreNode *child = g_ptr_array_index(node->children, i);
+        const StoreNode *child = g_ptr_array_index(node->children, i);
 
         if (strncmp(child->name, name, length) == 0 && child->name[length] == '\0')
-            return child;
+            return &g_ptr_array_index(node->children, i);
     }
     return NULL;
 }
 
 /* Goes down `path` as far as there are nodes. `rest` receives what is left of the path, "" when
- * the node itself was found. */
-static StoreNode *store_walk(const Store *store, const char *path, const char **rest)
+ * the node itself was found. With `own`, no other store has the node found, which may be changed. */
+static StoreNode *store_walk(Store *store, const char *path, bool own, const char **rest)
 {
     StoreNode *node = store->root;
 
+    if (own)
+        store->root = node = node_own(node);
     *rest = path + strspn(path, "/");
     while (**rest) {
         size_t length = strcspn(*rest, "/");
-        StoreNode *child = node_child(node, *rest, length);
+        gpointer *child = node_child(node, *rest, length);
 
         if (!child)
             break;
-        node = child;
+        if (own)
+            *child = node_own(*child);
+        node = *child;
         *rest += length;
         *rest += strspn(*rest, "/");
     }
@@ -136,11 +144,11 @@ static StoreNode *store_walk(const Store *store, const char *path, const char **
 
 /* Finds a node that `domid` has `right` to. Without one: -EACCES if that must not be known, else
  * -ENOENT. */
-static int store_find(const Store *store, uint32_t domid, const char *path, uint32_t right,
+static int store_find(Store *store, uint32_t domid, const char *path, uint32_t right,
                       StoreNode **found)
 {
     const char *rest;
-    StoreNode *node = store_walk(store, path, &rest);
+    StoreNode *node = store_walk(store, path, right & XS_PERM_WRITE, &rest);
 
     if (!(node_rights(node, domid) & right))
         return -EACCES;
@@ -185,10 +193,11 @@ GPtrArray *store_changes_new(void)
 Store *store_new(void)
 {
     Store *store = g_new0(Store, 1);
+    g_autoptr(GArray) perms = g_array_new(FALSE, FALSE, sizeof(StorePerm));
     StorePerm everybody = {.domid = 0, .bits = XS_PERM_READ};
 
-    store->root = node_new(NULL, "", 0);
-    g_array_append_val(store->root->perms, everybody);
+    g_array_append_val(perms, everybody);
+    store->root = node_new("", 0, perms);
     store_touch(store, store->root);
     return store;
 }
@@ -197,14 +206,14 @@ Store *store_clone(const Store *store)
 {
     Store *copy = g_new0(Store, 1);
 
-    copy->root = node_clone(store->root, NULL);
+    copy->root = node_ref(store->root);
     copy->clock = store->clock;
     return copy;
 }
 
 void store_free(Store *store)
 {
-    node_free(store->root);
+    node_unref(store->root);
     g_free(store);
 }
 
@@ -239,12 +248,15 @@ static int store_create(Store *store, uint32_t domid, StoreNode *node, const cha
 {
     while (*rest) {
         size_t length = strcspn(rest, "/");
+        StoreNode *child;
 
         if (domid != 0 && (node_count(store->root, &domid) >= STORE_NODES_PER_DOMAIN ||
                            node_size(node) + length + 1 > STORE_NODE_SIZE))
             return -ENOSPC;
         store_touch(store, node);
-        node = node_new(node, rest, length);
+        child = node_new(rest, length, node->perms);
+        g_ptr_array_add(node->children, child);
+        node = child;
         store_touch(store, node);
         if (domid != 0)
             g_array_index(node->perms, StorePerm, 0).domid = domid;
@@ -260,7 +272,7 @@ static int store_find_or_create(Store *store, uint32_t domid, const char *path, 
                                 bool *created)
 {
     const char *rest;
-    StoreNode *node = store_walk(store, path, &rest);
+    StoreNode *node = store_walk(store, path, true, &rest);
 
     if (!(node_rights(node, domid) & XS_PERM_WRITE))
         return -EACCES;
@@ -297,30 +309,33 @@ int store_mkdir(Store *store, uint32_t domid, const char *path, GPtrArray *chang
     return error;
 }
 
-static void report_removed(const StoreNode *node, GPtrArray *changes, bool exact)
+static void report_removed(const StoreNode *node, const char *path, GPtrArray *changes, bool exact)
 {
-    add_change(changes, node_path(node), exact);
-    for (unsigned i = 0; i < node->children->len; i++)
-        report_removed(g_ptr_array_index(node->children, i), changes, true);
+    add_change(changes, g_strdup(path), exact);
+    for (unsigned i = 0; i < node->children->len; i++) {
+        const StoreNode *child = g_ptr_array_index(node->children, i);
+        g_autofree char *child_path = g_strconcat(path, "/", child->name, NULL);
+
+        report_removed(child, child_path, changes, true);
+    }
 }
 
 int store_rm(Store *store, uint32_t domid, const char *path, GPtrArray *changes)
 {
+    g_autofree char *above = g_path_get_dirname(path);
     const char *rest;
-    StoreNode *node = store_walk(store, path, &rest);
+    StoreNode *node = store_walk(store, path, false, &rest), *parent;
 
     if (node == store->root && !*rest)
         return -EINVAL;
-    if (*rest) { /* what is not there is removed already, if it could be there */
-        if (!(node_rights(node, domid) & XS_PERM_WRITE))
-            return -EACCES;
-        return strchr(rest, '/') ? -ENOENT : 0;
-    }
     if (!(node_rights(node, domid) & XS_PERM_WRITE))
         return -EACCES;
-    report_removed(node, changes, false);
-    store_touch(store, node->parent);
-    g_ptr_array_remove(node->parent->children, node);
+    if (*rest) /* what is not there is removed already, if it could be there */
+        return strchr(rest, '/') ? -ENOENT : 0;
+    report_removed(node, path, changes, false);
+    parent = store_walk(store, above, true, &rest);
+    store_touch(store, parent);
+    g_ptr_array_remove(parent->children, node);
     return 0;
 }
 
@@ -355,17 +370,17 @@ int store_set_perms(Store *store, uint32_t domid, const char *path, const StoreP
     return 0;
 }
 
-bool store_may_read(const Store *store, uint32_t domid, const char *path)
+bool store_may_read(Store *store, uint32_t domid, const char *path)
 {
     const char *rest;
 
-    return node_rights(store_walk(store, path, &rest), domid) & XS_PERM_READ;
+    return node_rights(store_walk(store, path, false, &rest), domid) & XS_PERM_READ;
 }
 
-uint64_t store_generation(const Store *store, const char *path)
+uint64_t store_generation(Store *store, const char *path)
 {
     const char *rest;
-    const StoreNode *node = store_walk(store, path, &rest);
+    const StoreNode *node = store_walk(store, path, false, &rest);
 
     return *rest ? 0 : node->generation;
 }

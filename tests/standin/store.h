@@ -31,6 +31,7 @@ enum { STORE_NODES_PER_DOMAIN = 1000, STORE_NODE_SIZE = 2048 };
 
 /* A store with the root alone. */
 Store *store_new(void);
+/* The same tree, which changes from now on for itself. */
 Store *store_clone(const Store *store);
 void store_free(Store *store);
 
@@ -56,10 +57,10 @@ int store_set_perms(Store *store, uint32_t domid, const char *path, const StoreP
                     unsigned count, GPtrArray *changes);
 
 /* True when `domid` may read the node, or what is nearest above it if there is none. */
-bool store_may_read(const Store *store, uint32_t domid, const char *path);
+bool store_may_read(Store *store, uint32_t domid, const char *path);
 
 /* A number that changes with each change of the node or of its list of children; 0 for none. */
-uint64_t store_generation(const Store *store, const char *path);
+uint64_t store_generation(Store *store, const char *path);
 
 unsigned store_count_nodes(const Store *store);
 

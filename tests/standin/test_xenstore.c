@@ -321,6 +321,33 @@ static void test_transactions(void)
     fixture_close(&f);
 }
 
+/* The nodes that two transactions and the store share stay apart when one of them changes. */
+static void test_transactions_apart(void)
+{
+    Fixture f = fixture_open();
+    xs_transaction_t writes, removes;
+
+    g_assert_true(put(f.dom0, XBT_NULL, "/a/b/c", "old"));
+    g_assert_true(put(f.dom0, XBT_NULL, "/a/b/d", "kept"));
+    writes = xs_transaction_start(f.dom0);
+    removes = xs_transaction_start(f.dom0);
+    g_assert_true(put(f.dom0, writes, "/a/b/c", "new"));
+    g_assert_true(put(f.dom0, writes, "/a/b/e", "made"));
+    g_assert_true(xs_rm(f.dom0, removes, "/a/b"));
+    assert_value(f.dom0, writes, "/a/b/c", "new");
+    assert_value(f.dom0, writes, "/a/b/d", "kept");
+    assert_value(f.dom0, removes, "/a/b/d", NULL);
+    assert_value(f.dom0, XBT_NULL, "/a/b/c", "old");
+    assert_value(f.dom0, XBT_NULL, "/a/b/e", NULL);
+    g_assert_true(put(f.dom0, XBT_NULL, "/a/b/d", "later"));
+    assert_value(f.dom0, writes, "/a/b/d", "kept");
+    g_assert_true(xs_transaction_end(f.dom0, writes, true));
+    g_assert_true(xs_transaction_end(f.dom0, removes, true));
+    assert_value(f.dom0, XBT_NULL, "/a/b/c", "old");
+    assert_value(f.dom0, XBT_NULL, "/a/b/d", "later");
+    fixture_close(&f);
+}
+
 static void assert_end(struct xs_handle *xs, xs_transaction_t t, int error)
 {
     bool ended = xs_transaction_end(xs, t, false);
@@ -385,6 +412,7 @@ int main(int argc, char **argv)
     g_test_add_func("/standin/xenstore/watch-permissions", test_watch_permissions);
     g_test_add_func("/standin/xenstore/special-watches", test_special_watches);
     g_test_add_func("/standin/xenstore/transactions", test_transactions);
+    g_test_add_func("/standin/xenstore/transactions-apart", test_transactions_apart);
     g_test_add_func("/standin/xenstore/conflicts", test_conflicts);
     g_test_add_func("/standin/xenstore/domain-list", test_domain_list);
     return g_test_run();
